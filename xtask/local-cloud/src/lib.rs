@@ -1,0 +1,1 @@
+//! The local cloud as a library: `main.rs` only calls it.

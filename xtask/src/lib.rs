@@ -1,0 +1,1 @@
+//! The pipeline as a library: `main.rs` only calls it.
