@@ -1,1 +1,6 @@
-//! The pipeline as a library: `main.rs` only calls it.
+//! The pipeline of a Cloudflare Workers monorepo as a library; the binary only calls [`cli`]'s entry.
+//! Reading order: error, env, config, workspace, plan, run, report, tools, stages.
+
+pub mod env;
+pub mod error;
+pub mod plan;
