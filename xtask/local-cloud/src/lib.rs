@@ -1,1 +1,23 @@
-//! The local cloud as a library: `main.rs` only calls it.
+//! The local cloud as a library: a loopback Cloudflare that speaks the API wrangler speaks and really runs what is uploaded.
+//!
+//! Reading order: `serve` (process), `api` (control plane), `state` (what the account holds), `world` (what runs),
+//! `runtime` and `edge` (where it runs), `storage` (D1, KV, R2), `control` (`/_local`, for tests and people).
+
+pub mod serve;
+
+pub mod api;
+pub mod app;
+pub mod envelope;
+pub mod extract;
+pub mod fail;
+pub mod state;
+pub mod world;
+
+pub mod crons;
+pub mod edge;
+pub mod runtime;
+pub mod storage;
+pub mod tails;
+
+pub mod disk;
+pub mod ids;

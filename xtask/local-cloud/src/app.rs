@@ -1,0 +1,224 @@
+//! The shared state of the server: what the account holds, how it is kept, and whether the runtime has caught up with it.
+//! Knows no HTTP route.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use tokio::sync::{Notify, OnceCell, OwnedRwLockReadGuard};
+
+use crate::disk::{StateDir, write_atomic};
+use crate::envelope::ApiError;
+use crate::fail::Fail;
+use crate::runtime::{Runtime, RuntimeOptions};
+use crate::state::State;
+use crate::world::world;
+
+/// Settings that never change while serving.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The port served, known once bound.
+    pub port: u16,
+    /// workers.dev subdomain of the account.
+    pub subdomain: String,
+    /// Adopt unknown D1, KV and R2 ids an upload refers to.
+    pub adopt: bool,
+    /// Largest upload accepted, in bytes.
+    pub script_bytes_max: usize,
+    /// How to start the sidecar.
+    pub runtime: RuntimeOptions,
+}
+
+/// Cheap to clone; every handler takes one.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    dir: StateDir,
+    state: RwLock<Arc<State>>,
+    /// One mutation at a time: clone, change, persist, swap.
+    writer: Mutex<()>,
+    /// Counts mutations.
+    generation: AtomicU64,
+    /// The generation the runtime serves. Edge requests hold the read lock, applying a world the write lock.
+    applied: Arc<tokio::sync::RwLock<u64>>,
+    changed: Notify,
+    runtime: OnceCell<Runtime>,
+    shutdown: Notify,
+}
+
+/// Holding one means: the world served is current, and no reload happens until it is dropped.
+pub type Settled = OwnedRwLockReadGuard<u64>;
+
+impl App {
+    /// Loads the state kept in `dir`.
+    pub fn load(config: Config, dir: StateDir) -> Result<Self, Fail> {
+        let state = load_state(&dir)?;
+        let inner = Inner {
+            config,
+            dir,
+            state: RwLock::new(Arc::new(state)),
+            writer: Mutex::new(()),
+            // One ahead of `applied`: what was loaded must be served, too.
+            generation: AtomicU64::new(1),
+            applied: Arc::new(tokio::sync::RwLock::new(0)),
+            changed: Notify::new(),
+            runtime: OnceCell::new(),
+            shutdown: Notify::new(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Settings.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Files.
+    pub fn dir(&self) -> &StateDir {
+        &self.inner.dir
+    }
+
+    /// The state at this moment; later mutations do not show in it.
+    pub fn snapshot(&self) -> Arc<State> {
+        self.inner
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Looks something up.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.snapshot())
+    }
+
+    /// Changes the state, all or nothing: an error leaves it as it was. On success it is on disk before this returns,
+    /// and the world is dirty.
+    pub fn mutate<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let _one_at_a_time = self
+            .inner
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = State::clone(&self.snapshot());
+        let result = change(&mut state)?;
+        let text = serde_json::to_vec(&state).map_err(ApiError::internal)?;
+        write_atomic(&self.inner.dir.path("state.json"), &text).map_err(ApiError::internal)?;
+        *self
+            .inner
+            .state
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        self.inner.generation.fetch_add(1, Ordering::SeqCst);
+        self.inner.changed.notify_one();
+        Ok(result)
+    }
+
+    /// Keeps `bytes` as a blob.
+    pub fn put_blob(&self, bytes: &[u8]) -> Result<String, ApiError> {
+        self.inner.dir.put_blob(bytes).map_err(ApiError::internal)
+    }
+
+    /// The sidecar; the first caller starts it, the others wait.
+    pub async fn runtime(&self) -> Result<&Runtime, ApiError> {
+        let options = self.inner.config.runtime.clone();
+        Ok(self
+            .inner
+            .runtime
+            .get_or_try_init(|| Runtime::start(options))
+            .await?)
+    }
+
+    /// The sidecar if it was started.
+    pub fn runtime_if_started(&self) -> Option<&Runtime> {
+        self.inner.runtime.get()
+    }
+
+    /// Makes the runtime serve the current state and keeps it from reloading while the guard is held.
+    /// Every edge, D1, KV and R2 request takes one; do not hold it for the life of a WebSocket.
+    pub async fn settle(&self) -> Result<Settled, ApiError> {
+        loop {
+            let guard = self.inner.applied.clone().read_owned().await;
+            if *guard >= self.inner.generation.load(Ordering::SeqCst) {
+                return Ok(guard);
+            }
+            drop(guard);
+            self.apply().await?;
+        }
+    }
+
+    async fn apply(&self) -> Result<(), ApiError> {
+        let mut applied = self.inner.applied.write().await;
+        let generation = self.inner.generation.load(Ordering::SeqCst);
+        if *applied >= generation {
+            return Ok(());
+        }
+        // The generation was read before the snapshot: a mutation in between is applied now and once more later.
+        let world = world(&self.snapshot());
+        self.runtime().await?.put_world(&world).await?;
+        *applied = generation;
+        Ok(())
+    }
+
+    /// Waits for the next mutation; for the task that applies worlds in quiet moments.
+    pub async fn changed(&self) {
+        self.inner.changed.notified().await;
+    }
+
+    /// Forces the next `settle` to apply the world again (the sidecar was restarted, storage files were replaced).
+    pub fn mark_dirty(&self) {
+        self.inner.generation.fetch_add(1, Ordering::SeqCst);
+        self.inner.changed.notify_one();
+    }
+
+    /// Asks the server to stop.
+    pub fn shut_down(&self) {
+        self.inner.shutdown.notify_waiters();
+        self.inner.shutdown.notify_one();
+    }
+
+    /// Waits until somebody asked the server to stop.
+    pub async fn shutdown_requested(&self) {
+        self.inner.shutdown.notified().await;
+    }
+}
+
+fn load_state(dir: &StateDir) -> Result<State, Fail> {
+    let path = dir.path("state.json");
+    let unreadable = |why: String| {
+        Fail::new(
+            format!(
+                "could not load the state of the local cloud from {}",
+                path.display()
+            ),
+            why,
+            "restore that file, or delete the state directory to start with an empty account",
+        )
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
+}
+
+/// Handlers take `app: App` directly.
+impl FromRequestParts<App> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        Ok(app.clone())
+    }
+}

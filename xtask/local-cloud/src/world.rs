@@ -1,0 +1,151 @@
+//! What should run, derived from what the account holds. Pure: the runtime carries it out.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::state::{Assets, Module, Script, State};
+
+/// How many of a Worker's newest undeployed versions are kept running for their preview URLs.
+const PREVIEW_VERSIONS_MAX: usize = 4;
+
+/// Everything the sidecar must serve.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct World {
+    /// Workers with at least one deployment, by name.
+    pub workers: Vec<Worker>,
+    /// Storage that must exist even if nothing binds it.
+    pub resources: Resources,
+}
+
+/// One Worker.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Worker {
+    /// Name.
+    pub script: String,
+    /// The primary first (highest percentage, newest on a tie), then the other deployed ones, then previews.
+    pub versions: Vec<Version>,
+}
+
+/// One version, ready to run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Version {
+    /// UUID.
+    pub id: String,
+    /// Share of traffic; `null` = not in the live deployment, reachable by its preview URL only.
+    pub percentage: Option<f64>,
+    /// Entry module; `null` for an assets-only Worker.
+    pub main_module: Option<String>,
+    /// Modules.
+    pub modules: Vec<Module>,
+    /// As uploaded.
+    pub compatibility_date: Option<String>,
+    /// As uploaded.
+    pub compatibility_flags: Vec<String>,
+    /// As uploaded, `inherit` resolved, secrets included.
+    pub bindings: Vec<Value>,
+    /// Classes this script owns after its migrations.
+    pub durable_objects: Vec<DurableObject>,
+    /// Static assets.
+    pub assets: Option<Assets>,
+    /// `workers/tag`, for the version metadata binding.
+    pub tag: Option<String>,
+    /// RFC 3339.
+    pub created_on: String,
+}
+
+/// A Durable Object class of a Worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DurableObject {
+    /// Class.
+    pub class_name: String,
+    /// SQLite-backed.
+    pub sqlite: bool,
+}
+
+/// Storage by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Resources {
+    /// Database UUIDs.
+    pub d1: Vec<String>,
+    /// Namespace ids.
+    pub kv: Vec<String>,
+    /// Bucket names.
+    pub r2: Vec<String>,
+}
+
+/// The world of a state.
+pub fn world(state: &State) -> World {
+    World {
+        workers: state.scripts.values().filter_map(worker).collect(),
+        resources: Resources {
+            d1: state.d1.keys().cloned().collect(),
+            kv: state.kv.keys().cloned().collect(),
+            r2: state.r2.keys().cloned().collect(),
+        },
+    }
+}
+
+fn worker(script: &Script) -> Option<Worker> {
+    let live = script.live()?;
+    let shares: BTreeMap<&str, f64> = live
+        .versions
+        .iter()
+        .map(|share| (share.version_id.as_str(), share.percentage))
+        .collect();
+    let mut deployed: Vec<_> = script
+        .versions
+        .iter()
+        .filter(|version| shares.contains_key(version.id.as_str()))
+        .collect();
+    deployed.sort_by(|a, b| {
+        let share = |id: &str| shares.get(id).copied().unwrap_or(0.0);
+        share(&b.id)
+            .total_cmp(&share(&a.id))
+            .then(b.number.cmp(&a.number))
+    });
+    let previews = script
+        .versions
+        .iter()
+        .rev()
+        .filter(|version| version.has_preview && !shares.contains_key(version.id.as_str()))
+        .take(PREVIEW_VERSIONS_MAX);
+    let versions = deployed
+        .into_iter()
+        .chain(previews)
+        .map(|stored| version(script, stored, shares.get(stored.id.as_str()).copied()))
+        .collect();
+    Some(Worker {
+        script: script.name.clone(),
+        versions,
+    })
+}
+
+/// One stored version as the runtime wants it.
+pub fn version(
+    script: &Script,
+    stored: &crate::state::Version,
+    percentage: Option<f64>,
+) -> Version {
+    Version {
+        id: stored.id.clone(),
+        percentage,
+        main_module: stored.main_module.clone(),
+        modules: stored.modules.clone(),
+        compatibility_date: stored.compatibility_date.clone(),
+        compatibility_flags: stored.compatibility_flags.clone(),
+        bindings: stored.bindings.clone(),
+        durable_objects: script
+            .durable_objects
+            .iter()
+            .map(|(class_name, namespace)| DurableObject {
+                class_name: class_name.clone(),
+                sqlite: namespace.sqlite,
+            })
+            .collect(),
+        assets: stored.assets.clone(),
+        tag: stored.annotations.get("workers/tag").cloned(),
+        created_on: stored.created_on.clone(),
+    }
+}
