@@ -1,0 +1,12 @@
+//! What the repo says about itself: `pipeline.toml` and the workers' wrangler configs, read with positions so that every
+//! mistake can be shown as `path:line:col`. Knows nothing of what is done with it; only [`crate::workspace`] joins the files.
+
+mod bindings;
+mod pipeline;
+mod source;
+mod wrangler;
+
+pub use bindings::{Bindings, D1, DurableObject, Kv, QueueConsumer, QueueProducer, R2, Service};
+pub use pipeline::{Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
+pub use source::{Place, Problem, Problems};
+pub use wrangler::{Assets, DoMigration, RenamedClass, Route, TransferredClass, WranglerConfig};

@@ -1,0 +1,159 @@
+//! `pipeline.toml`: what ships where. Knows nothing of wrangler configs; a key is valid when this file asks for it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::source::Place;
+
+/// The whole of `pipeline.toml`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pipeline {
+    /// `[project]`.
+    pub project: Project,
+    /// `[cloudflare]`.
+    pub cloudflare: Cloudflare,
+    /// `[workers.*]` by short name, in file order.
+    pub workers: Vec<(String, WorkerEntry)>,
+    /// `[databases.*]`, in file order.
+    pub databases: Vec<Database>,
+    /// `[health]`.
+    pub health: Health,
+    /// `[deploy]`.
+    pub deploy: Deploy,
+    /// `[local]`.
+    pub local: Local,
+    /// Workers that live outside this repo and may be bound to.
+    pub external_services: Vec<String>,
+}
+
+/// `[project]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Project {
+    /// Shown in reports, and part of names.
+    pub name: String,
+    /// The branch releases come from.
+    pub main_branch: String,
+}
+
+/// `[cloudflare]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cloudflare {
+    /// The account every worker ships to.
+    pub account_id: Option<String>,
+}
+
+/// One `[workers.*]` table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerEntry {
+    /// The folder with the wrangler config, absolute.
+    pub path: PathBuf,
+    /// The config file's name, when it is not a default one.
+    pub config: Option<String>,
+    /// The named environment that ships.
+    pub env: Option<String>,
+    /// The names of the secrets it needs.
+    pub secrets: Vec<String>,
+    /// The path that is asked after a deploy; none when the worker answers no requests.
+    pub health: Option<String>,
+    /// Where the worker is reached, when that cannot be told from its routes.
+    pub url: Option<String>,
+    /// More files and folders it is built from, absolute.
+    pub inputs: Vec<PathBuf>,
+    /// Where the table stands.
+    pub at: Place,
+    /// Where `path` stands.
+    pub path_at: Place,
+    /// Where each secret is named.
+    pub secrets_at: Vec<Place>,
+}
+
+/// One `[databases.*]` table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Database {
+    /// The database's name on Cloudflare.
+    pub name: String,
+    /// The folder of numbered SQL files, absolute.
+    pub migrations: PathBuf,
+    /// The baseline of an empty database, absolute.
+    pub schema: Option<PathBuf>,
+    /// Repeatable data, absolute.
+    pub seed: Option<PathBuf>,
+    /// Its id, from the D1 bindings of the workers that name it.
+    pub id: Option<String>,
+    /// The workers bound to it: short name and binding name.
+    pub bound_by: Vec<(String, String)>,
+    /// Where the table stands.
+    pub at: Place,
+}
+
+/// `[health]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    /// The status of a healthy answer.
+    pub status: u16,
+    /// The JSON field that holds the version id.
+    pub version_field: String,
+    /// The JSON field that holds the release id.
+    pub release_field: String,
+    /// How long a worker may take to become healthy.
+    pub within: Duration,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// `[deploy]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deploy {
+    /// The first share of traffic in percent; 0 promotes all at once.
+    pub canary: u8,
+    /// How long the canary is watched.
+    pub bake: Duration,
+    /// The time one build may take.
+    pub build_timeout: Duration,
+    /// The time one upload may take.
+    pub upload_timeout: Duration,
+    /// How long the deploy lease lasts without a heartbeat.
+    pub lease_expiry: Duration,
+}
+
+/// `[local]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Local {
+    /// The local cloud's port; 0 picks a free one.
+    pub port: u16,
+    /// The workers.dev subdomain it plays.
+    pub subdomain: String,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            status: 200,
+            version_field: "version".to_owned(),
+            release_field: "release".to_owned(),
+            within: Duration::from_secs(30),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Deploy {
+    fn default() -> Deploy {
+        Deploy {
+            canary: 0,
+            bake: Duration::from_secs(60),
+            build_timeout: Duration::from_secs(600),
+            upload_timeout: Duration::from_secs(300),
+            lease_expiry: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Default for Local {
+    fn default() -> Local {
+        Local {
+            port: 8787,
+            subdomain: "local".to_owned(),
+        }
+    }
+}
