@@ -81,6 +81,8 @@ pub struct Command {
     pub secret_env: Vec<String>,
     /// Variables removed from the inherited environment.
     pub env_remove: Vec<String>,
+    /// Names of secrets written to its standard input as one JSON object, so that none is ever in argv or on disk.
+    pub secrets_on_stdin: Vec<String>,
 }
 
 /// One call to the Cloudflare REST API.
