@@ -85,6 +85,13 @@ pub struct Page {
     per_page: Option<String>,
 }
 
+impl Page {
+    /// From the two fields of a query string that has more of them.
+    pub fn new(page: Option<String>, per_page: Option<String>) -> Self {
+        Self { page, per_page }
+    }
+}
+
 /// One page of a list, with `result_info`. A page past the end is empty: wrangler's SDK lists loop for ever otherwise.
 pub fn list<T: Serialize>(items: &[T], page: &Page) -> ApiResult {
     // `page=0` is sent for domain records, and means the first page.
