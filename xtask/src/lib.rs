@@ -4,5 +4,11 @@
 pub mod config;
 pub mod env;
 pub mod error;
+pub mod interrupt;
+pub mod mask;
 pub mod plan;
+pub mod report;
+pub mod run;
+pub mod tools;
+pub mod ui;
 pub mod workspace;

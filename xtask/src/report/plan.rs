@@ -1,0 +1,153 @@
+//! A plan as text, JSON and a diagram: what `--dry-run` shows. Pure.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::markdown::label;
+use crate::plan::{Action, OnFailure, Plan, Step};
+use crate::ui::clean_line;
+
+/// What `--dry-run` prints: numbered steps by group, `$ command` lines, notes.
+pub fn plan_text(plan: &Plan) -> String {
+    let mut lines = vec![match plan.steps.len() {
+        0 => format!("{}: nothing to do", plan.stage),
+        1 => format!("{}: 1 step", plan.stage),
+        count => format!("{}: {count} steps", plan.stage),
+    }];
+    let digits = plan.steps.len().to_string().len();
+    let number_of: HashMap<&str, usize> = (1..)
+        .zip(&plan.steps)
+        .map(|(number, step)| (step.id.as_str(), number))
+        .collect();
+    let mut group = None;
+    for (number, step) in (1..).zip(&plan.steps) {
+        if group != Some(&step.group) {
+            lines.push(String::new());
+            lines.push(clean_line(&step.group));
+            group = Some(&step.group);
+        }
+        lines.push(step_line(number, digits, step, &number_of));
+        let indent = " ".repeat(digits + 4);
+        lines.extend(action_text(&step.action).map(|text| format!("{indent}{text}")));
+    }
+    if !plan.notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(
+            plan.notes
+                .iter()
+                .map(|note| format!("note: {}", clean_line(note))),
+        );
+    }
+    lines.join("\n")
+}
+
+/// `  3. upload main (after 1, 2; a failure only warns)`
+fn step_line(number: usize, digits: usize, step: &Step, numbers: &HashMap<&str, usize>) -> String {
+    let mut remarks = Vec::new();
+    if let Some(why) = &step.done {
+        remarks.push(format!("skipped: {}", clean_line(why)));
+    }
+    let mut needs: Vec<usize> = step
+        .needs
+        .iter()
+        .filter_map(|need| numbers.get(need.as_str()).copied())
+        .collect();
+    needs.sort_unstable();
+    needs.dedup();
+    if !needs.is_empty() {
+        remarks.push(format!("after {}", ranges(&needs)));
+    }
+    if step.on_failure == OnFailure::Warn {
+        remarks.push("a failure only warns".to_owned());
+    }
+    if step.retry.attempts > 1 {
+        remarks.push(format!("up to {} attempts", step.retry.attempts));
+    }
+    let mut line = format!("  {number:>digits$}. {}", clean_line(&step.id));
+    if !remarks.is_empty() {
+        line.push_str(&format!(" ({})", remarks.join("; ")));
+    }
+    line
+}
+
+/// `1-3, 5`: a step that waits for hundreds still takes one line.
+fn ranges(numbers: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for &number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let texts = ranges.iter().map(|&(first, last)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}-{last}"),
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+fn action_text(action: &Action) -> Option<String> {
+    let text = match action {
+        Action::Command(command) => format!("$ {}", command.display),
+        Action::Rest(rest) => format!("{} {}", rest.method, rest.path),
+        Action::Probe(probe) if probe.overrides.is_empty() => {
+            format!("GET {} until it answers {}", probe.url, probe.status)
+        }
+        Action::Probe(probe) => {
+            let count = probe.overrides.len();
+            let plural = if count == 1 { "" } else { "s" };
+            format!(
+                "GET {} until it answers {} (on {count} staged version{plural})",
+                probe.url, probe.status
+            )
+        }
+        Action::Wait { seconds } => format!("wait {seconds}s"),
+        Action::Nothing => return None,
+    };
+    Some(clean_line(&text))
+}
+
+/// The plan as JSON: its fields as they are.
+pub fn plan_json(plan: &Plan) -> Value {
+    serde_json::to_value(plan).expect("a plan holds only strings, numbers and lists")
+}
+
+/// The plan as a Mermaid flowchart, one box per group.
+pub fn plan_mermaid(plan: &Plan) -> String {
+    let mut lines = vec!["flowchart LR".to_owned()];
+    let mut arrows = Vec::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut group = None;
+    for (number, step) in (1..).zip(&plan.steps) {
+        if group != Some(&step.group) {
+            if group.is_some() {
+                lines.push("  end".to_owned());
+            }
+            lines.push(format!("  subgraph g{number}[\"{}\"]", label(&step.group)));
+            group = Some(&step.group);
+        }
+        let shape = if step.done.is_some() {
+            ("([\"", "\"])")
+        } else {
+            ("[\"", "\"]")
+        };
+        lines.push(format!(
+            "    s{number}{}{}{}",
+            shape.0,
+            label(&step.id),
+            shape.1
+        ));
+        let needs = step
+            .needs
+            .iter()
+            .filter_map(|need| numbers.get(need.as_str()));
+        arrows.extend(needs.map(|need| format!("  s{need} --> s{number}")));
+        numbers.insert(&step.id, number);
+    }
+    if group.is_some() {
+        lines.push("  end".to_owned());
+    }
+    lines.extend(arrows);
+    lines.join("\n")
+}

@@ -1,0 +1,1 @@
+//! What the four readers get, as snapshots with fixed times.

@@ -1,0 +1,1 @@
+//! What the runner promises, with fake runners.

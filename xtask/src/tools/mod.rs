@@ -1,0 +1,3 @@
+//! One module per outside program; each is the only place that knows that program.
+
+pub mod process;

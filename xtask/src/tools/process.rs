@@ -1,0 +1,504 @@
+//! Runs programs: the only place that spawns (git's short commands aside). Knows nothing of what they do.
+//!
+//! Each program gets a process group of its own, is ended as a group (TERM, two seconds, KILL), and sees only the
+//! secrets its command names. What is left of the group when the program itself ends is killed too: no step leaves
+//! a process behind.
+
+use std::collections::BTreeMap;
+use std::io::{PipeReader, Read as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::env::Env;
+use crate::error::Fail;
+use crate::interrupt::guard_group;
+use crate::mask::Mask;
+use crate::plan::Command;
+use crate::run::Io;
+use crate::ui::clean_line;
+
+/// How long a group may take to end by itself once it was asked to.
+const TERM_GRACE: Duration = Duration::from_secs(2);
+/// How long output may still arrive after the program has ended and the rest of its group was killed.
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
+/// How often a wait looks at the interrupt flag; the end of the program itself is noticed at once.
+const GLANCE: Duration = Duration::from_millis(50);
+/// How much of one stream is kept; a program that prints more is cut off there.
+const KEPT_BYTES_MAX: usize = 64 << 20;
+/// A line longer than this is cut into several.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// A program that has ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its exit code; 128 + the signal's number when a signal ended it.
+    pub status: i32,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr, plain and masked.
+    pub stderr: String,
+    /// Why we ended it, if we did: `timeout` or `interrupt`.
+    pub killed: Option<&'static str>,
+    /// How long it ran.
+    pub duration: Duration,
+}
+
+impl Finished {
+    /// True when it ended by itself with 0.
+    pub fn success(&self) -> bool {
+        self.status == 0 && self.killed.is_none()
+    }
+
+    /// The last lines it wrote, stderr before stdout: the *why* of a failure.
+    pub fn tail(&self, lines: usize) -> String {
+        let text = if self.stderr.trim().is_empty() {
+            &self.stdout
+        } else {
+            &self.stderr
+        };
+        let all: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// How it ended, for an error's first line: `exited with 1`, `ran into its time limit`.
+    pub fn ending(&self) -> String {
+        match self.killed {
+            Some("timeout") => format!(
+                "did not end within {}",
+                humantime::format_duration(Duration::from_secs(self.duration.as_secs()))
+            ),
+            Some(_) => "was interrupted".to_owned(),
+            None if self.status > 128 => format!("was ended by signal {}", self.status - 128),
+            None => format!("exited with {}", self.status),
+        }
+    }
+}
+
+/// Runs a program whose output is for people: every line, plain and masked, goes to `io` as it arrives.
+pub fn run(command: &Command, env: &Env, io: &Io, timeout: Duration) -> anyhow::Result<Finished> {
+    run_as(command, env, io, timeout, None)
+}
+
+/// Runs a program that reads `stdin` and whose stdout is data: it is returned as it came, *not* masked and not shown,
+/// so mask what you quote of it. stderr is treated as in [`run`].
+pub fn run_with_stdin(
+    command: &Command,
+    env: &Env,
+    io: &Io,
+    timeout: Duration,
+    stdin: impl Into<Vec<u8>>,
+) -> anyhow::Result<Finished> {
+    run_as(command, env, io, timeout, Some(stdin.into()))
+}
+
+/// A program that lives on after xtask ends, e.g. the local cloud.
+pub struct Detached {
+    handle: duct::Handle,
+    /// Its process id, which is also its session's and its group's.
+    pub pid: u32,
+}
+
+impl Detached {
+    /// Its exit code if it has ended already.
+    pub fn ended(&self) -> Option<i32> {
+        let output = self.handle.try_wait().ok()??;
+        Some(code_of(output.status))
+    }
+}
+
+/// Starts a program in a session of its own, so that neither Ctrl-C nor the end of xtask reaches it. What it writes is
+/// appended to `log`, *not* masked: it must be a program that masks by itself.
+pub fn start_detached(
+    command: &Command,
+    env: &Env,
+    mask: &Mask,
+    log: &Path,
+) -> anyhow::Result<Detached> {
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("failed to open `{}`", log.display()))?;
+    let program = find(command, env)?;
+    let expression = duct::cmd(program, &command.argv)
+        .dir(&command.cwd)
+        .full_env(environment(command, env, mask)?)
+        .unchecked()
+        .stdin_null()
+        .stdout_file(file.try_clone()?)
+        .stderr_file(file)
+        .before_spawn(|child| {
+            own_session(child);
+            Ok(())
+        });
+    let handle = expression
+        .start()
+        .map_err(|error| not_started(command, &error))?;
+    let pid = handle.pids().first().copied().unwrap_or_default();
+    Ok(Detached { handle, pid })
+}
+
+/// Runs a program in the foreground: terminal, Ctrl-C and output are its own. Returns its exit code.
+pub fn run_foreground(command: &Command, env: &Env, mask: &Mask) -> anyhow::Result<i32> {
+    let output = duct::cmd(find(command, env)?, &command.argv)
+        .dir(&command.cwd)
+        .full_env(environment(command, env, mask)?)
+        .unchecked()
+        .run()
+        .map_err(|error| not_started(command, &error))?;
+    Ok(code_of(output.status))
+}
+
+fn run_as(
+    command: &Command,
+    env: &Env,
+    io: &Io,
+    timeout: Duration,
+    stdin: Option<Vec<u8>>,
+) -> anyhow::Result<Finished> {
+    let started = Instant::now();
+    let stdout_is_data = stdin.is_some();
+    let (handle, pieces) = spawn(command, env, io.mask(), stdin)?;
+    let group = handle.pids().first().map_or(0, |&pid| pid.cast_signed());
+    let _guard = guard_group(group);
+
+    let mut collected = Collected::new(io, stdout_is_data);
+    let mut ending = Ending::new(group, started.checked_add(timeout));
+    let status = loop {
+        if collected.take(&pieces, GLANCE) == Streams::Closed {
+            // Both streams are closed: the program is about to end, or goes on in silence.
+            if let Some(output) = handle.wait_timeout(GLANCE)? {
+                break output.status;
+            }
+        } else if let Some(output) = handle.try_wait()? {
+            break output.status;
+        }
+        ending.glance(io);
+    };
+    // The leader's number is free again only once its group is empty, and then this signal reaches nobody.
+    signal_group(group, libc::SIGKILL);
+    let drained_by = Instant::now() + DRAIN_GRACE;
+    while collected.take(&pieces, GLANCE) == Streams::Open && Instant::now() < drained_by {}
+    let (stdout, stderr) = collected.finish();
+    Ok(Finished {
+        status: code_of(status),
+        stdout,
+        stderr,
+        killed: ending.killed,
+        duration: started.elapsed(),
+    })
+}
+
+/// One piece of output; `None` at the end of the stream.
+type Piece = (usize, Option<Vec<u8>>);
+
+const STDOUT: usize = 0;
+const STDERR: usize = 1;
+
+fn spawn(
+    command: &Command,
+    env: &Env,
+    mask: &Mask,
+    stdin: Option<Vec<u8>>,
+) -> anyhow::Result<(duct::Handle, Receiver<Piece>)> {
+    let program = find(command, env)?;
+    let (stdout_reader, stdout_writer) = std::io::pipe().context("failed to make a pipe")?;
+    let (stderr_reader, stderr_writer) = std::io::pipe().context("failed to make a pipe")?;
+    let mut expression = duct::cmd(program, &command.argv)
+        .dir(&command.cwd)
+        .full_env(environment(command, env, mask)?)
+        .unchecked()
+        .stdout_file(stdout_writer)
+        .stderr_file(stderr_writer)
+        .before_spawn(|child| {
+            own_group(child);
+            Ok(())
+        });
+    expression = match stdin {
+        Some(bytes) => expression.stdin_bytes(bytes),
+        None => expression.stdin_null(),
+    };
+    let handle = expression
+        .start()
+        .map_err(|error| not_started(command, &error))?;
+    // The expression holds the writing ends of the pipes: while it lives, no reader sees the end.
+    drop(expression);
+    // Bounded, so that a program which prints faster than we mask is slowed down rather than held in memory.
+    let (sender, pieces) = sync_channel(64);
+    for (stream, reader) in [(STDOUT, stdout_reader), (STDERR, stderr_reader)] {
+        let sender = sender.clone();
+        std::thread::spawn(move || read_pieces(stream, reader, &sender));
+    }
+    Ok((handle, pieces))
+}
+
+fn read_pieces(stream: usize, mut reader: PipeReader, sender: &SyncSender<Piece>) {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let piece = match reader.read(&mut buffer) {
+            Ok(length) if length > 0 => Some(buffer[..length].to_vec()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            // A pipe that cannot be read any more has ended for our purposes.
+            Ok(_) | Err(_) => None,
+        };
+        let over = piece.is_none();
+        // The receiver goes away when the program left a process behind that still holds the pipe.
+        if sender.send((stream, piece)).is_err() || over {
+            return;
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Streams {
+    Open,
+    Closed,
+}
+
+/// What arrived so far on both streams.
+struct Collected<'run> {
+    io: &'run Io<'run>,
+    stdout_is_data: bool,
+    open: [bool; 2],
+    /// Bytes of a line whose end has not arrived.
+    rest: [Vec<u8>; 2],
+    /// Finished text: raw for data, plain and masked for lines.
+    text: [Vec<u8>; 2],
+}
+
+impl<'run> Collected<'run> {
+    fn new(io: &'run Io<'run>, stdout_is_data: bool) -> Collected<'run> {
+        Collected {
+            io,
+            stdout_is_data,
+            open: [true; 2],
+            rest: Default::default(),
+            text: Default::default(),
+        }
+    }
+
+    /// Handles what arrives within `patience`; returns early once something did.
+    fn take(&mut self, pieces: &Receiver<Piece>, patience: Duration) -> Streams {
+        if self.open == [false; 2] {
+            return Streams::Closed;
+        }
+        match pieces.recv_timeout(patience) {
+            Ok((stream, Some(bytes))) if stream == STDOUT && self.stdout_is_data => {
+                self.text[STDOUT].extend_from_slice(&bytes);
+            }
+            Ok((stream, Some(bytes))) => self.lines(stream, &bytes),
+            Ok((stream, None)) => {
+                self.open[stream] = false;
+                let rest = std::mem::take(&mut self.rest[stream]);
+                if !rest.is_empty() {
+                    self.line(stream, &rest);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.open = [false; 2],
+        }
+        if self.open == [false; 2] {
+            Streams::Closed
+        } else {
+            Streams::Open
+        }
+    }
+
+    fn lines(&mut self, stream: usize, bytes: &[u8]) {
+        let mut rest = std::mem::take(&mut self.rest[stream]);
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            rest.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || rest.len() > LINE_BYTES_MAX {
+                self.line(stream, &rest);
+                rest.clear();
+            }
+        }
+        self.rest[stream] = rest;
+    }
+
+    fn line(&mut self, stream: usize, bytes: &[u8]) {
+        let line = String::from_utf8_lossy(bytes);
+        let line = self.io.mask().apply(&clean_line(&line)).into_owned();
+        let text = &mut self.text[stream];
+        if text.len() + line.len() < KEPT_BYTES_MAX {
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+        }
+        self.io.masked_line(line);
+    }
+
+    fn finish(mut self) -> (String, String) {
+        for stream in [STDOUT, STDERR] {
+            let rest = std::mem::take(&mut self.rest[stream]);
+            if !rest.is_empty() {
+                self.line(stream, &rest);
+            }
+        }
+        let [stdout, stderr] = self.text;
+        (text_of(stdout), text_of(stderr))
+    }
+}
+
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The way a program is brought to its end: asked first, killed when it does not listen.
+struct Ending {
+    group: i32,
+    deadline: Option<Instant>,
+    killed: Option<&'static str>,
+    kill_at: Option<Instant>,
+}
+
+impl Ending {
+    fn new(group: i32, deadline: Option<Instant>) -> Ending {
+        Ending {
+            group,
+            deadline,
+            killed: None,
+            kill_at: None,
+        }
+    }
+
+    /// Looks whether it is time for the next signal.
+    fn glance(&mut self, io: &Io) {
+        let now = Instant::now();
+        if let Some(kill_at) = self.kill_at {
+            if now >= kill_at {
+                signal_group(self.group, libc::SIGKILL);
+            }
+            return;
+        }
+        self.killed = if io.interrupted() {
+            Some("interrupt")
+        } else if self.deadline.is_some_and(|deadline| now >= deadline) {
+            Some("timeout")
+        } else {
+            return;
+        };
+        signal_group(self.group, libc::SIGTERM);
+        self.kill_at = Some(now + TERM_GRACE);
+    }
+}
+
+/// The program's absolute path: a missing one is reported here, in words, before anything is spawned.
+fn find(command: &Command, env: &Env) -> anyhow::Result<PathBuf> {
+    let name = &command.program;
+    if !command.cwd.is_dir() {
+        return Err(Fail::setup(format!("cannot run `{}`", command.display))
+            .why(format!(
+                "the folder `{}` does not exist",
+                command.cwd.display()
+            ))
+            .into());
+    }
+    let path = env.var("PATH").unwrap_or_default();
+    which::which_in(name, Some(path), &command.cwd).map_err(|_| {
+        let why = if name.contains('/') {
+            format!("`{name}` is missing or not executable")
+        } else {
+            format!("no program named `{name}` is in the folders of PATH")
+        };
+        let fix = match name.as_str() {
+            "node" | "npm" | "npx" => "install Node.js 22 or later (https://nodejs.org) and run the command again",
+            "curl" | "git" => "install it with the system's package manager, e.g. `apt-get install curl git`",
+            _ => "install it, or add its folder to PATH; `cargo xtask doctor` lists all that is needed",
+        };
+        Fail::setup(format!("cannot run `{}`", command.display)).why(why).fix(fix).into()
+    })
+}
+
+/// What the program sees: our environment without the secrets, then its own settings and the secrets it may see.
+fn environment(command: &Command, env: &Env, mask: &Mask) -> anyhow::Result<Vec<(String, String)>> {
+    let mut vars: BTreeMap<String, String> = env
+        .names()
+        .filter_map(|name| Some((name.to_owned(), env.var(name)?.to_owned())))
+        .collect();
+    for name in command
+        .env_remove
+        .iter()
+        .map(String::as_str)
+        .chain(mask.names())
+    {
+        vars.remove(name);
+    }
+    vars.extend(command.env.clone());
+    for name in &command.secret_env {
+        let value = env.var(name).ok_or_else(|| {
+            Fail::setup(format!("cannot run `{}`", command.display))
+                .why(format!("the secret `{name}` is not set"))
+                .fix(format!("set `{name}` in the environment (a repository secret on GitHub) and run it again"))
+        })?;
+        vars.insert(name.clone(), value.to_owned());
+    }
+    Ok(vars.into_iter().collect())
+}
+
+fn not_started(command: &Command, error: &std::io::Error) -> anyhow::Error {
+    Fail::setup(format!("cannot run `{}`", command.display))
+        .why(format!("the system refused to start it: {error}"))
+        .into()
+}
+
+fn code_of(status: std::process::ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+#[expect(
+    unsafe_code,
+    reason = "killpg has no counterpart in the standard library"
+)]
+fn signal_group(group: i32, signal: i32) {
+    assert!(group > 1, "{group} is not a process group of ours");
+    // SAFETY: kill has no memory effects; a group that is gone answers ESRCH, which is what we want anyway.
+    unsafe { libc::kill(-group, signal) };
+}
+
+/// Gives the program a process group of its own, and on Linux ends it when xtask itself is killed.
+fn own_group(child: &mut std::process::Command) {
+    child.process_group(0);
+    #[cfg(target_os = "linux")]
+    die_with_parent(child);
+}
+
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "prctl has no counterpart in the standard library"
+)]
+fn die_with_parent(child: &mut std::process::Command) {
+    let parent = std::process::id().cast_signed();
+    // SAFETY: prctl, getppid and _exit are async-signal-safe, and nothing is allocated between fork and exec.
+    // The signal follows the *thread* that spawned; it waits for the program, so it lives as long.
+    unsafe {
+        child.pre_exec(move || {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            if libc::getppid() != parent {
+                libc::_exit(143);
+            }
+            Ok(())
+        });
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "setsid has no counterpart in the standard library"
+)]
+fn own_session(child: &mut std::process::Command) {
+    // SAFETY: setsid is async-signal-safe, and nothing is allocated between fork and exec.
+    unsafe {
+        child.pre_exec(|| {
+            libc::setsid();
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,1 @@
+//! What each style says, and that nothing said can become a command.
