@@ -78,9 +78,11 @@ impl Finished {
     }
 }
 
-/// Runs a program whose output is for people: every line, plain and masked, goes to `io` as it arrives.
+/// Runs a program whose output is for people: every line, plain and masked, goes to `io` as it arrives. It reads its
+/// command's `secrets_on_stdin` as one JSON object, or nothing.
 pub fn run(command: &Command, env: &Env, io: &Io, timeout: Duration) -> anyhow::Result<Finished> {
-    run_as(command, env, io, timeout, None)
+    let stdin = secrets_as_json(command, env)?;
+    run_as(command, env, io, timeout, stdin, false)
 }
 
 /// Runs a program that reads `stdin` and whose stdout is data: it is returned as it came, *not* masked and not shown,
@@ -92,7 +94,7 @@ pub fn run_with_stdin(
     timeout: Duration,
     stdin: impl Into<Vec<u8>>,
 ) -> anyhow::Result<Finished> {
-    run_as(command, env, io, timeout, Some(stdin.into()))
+    run_as(command, env, io, timeout, Some(stdin.into()), true)
 }
 
 /// A program that lives on after xtask ends, e.g. the local cloud.
@@ -159,9 +161,9 @@ fn run_as(
     io: &Io,
     timeout: Duration,
     stdin: Option<Vec<u8>>,
+    stdout_is_data: bool,
 ) -> anyhow::Result<Finished> {
     let started = Instant::now();
-    let stdout_is_data = stdin.is_some();
     let (handle, pieces) = spawn(command, env, io.mask(), stdin)?;
     let group = handle.pids().first().map_or(0, |&pid| pid.cast_signed());
     let _guard = guard_group(group);
@@ -430,14 +432,31 @@ fn environment(command: &Command, env: &Env, mask: &Mask) -> anyhow::Result<Vec<
     }
     vars.extend(command.env.clone());
     for name in &command.secret_env {
-        let value = env.var(name).ok_or_else(|| {
-            Fail::setup(format!("cannot run `{}`", command.display))
-                .why(format!("the secret `{name}` is not set"))
-                .fix(format!("set `{name}` in the environment (a repository secret on GitHub) and run it again"))
-        })?;
-        vars.insert(name.clone(), value.to_owned());
+        vars.insert(name.clone(), secret(command, env, name)?.to_owned());
     }
     Ok(vars.into_iter().collect())
+}
+
+fn secrets_as_json(command: &Command, env: &Env) -> anyhow::Result<Option<Vec<u8>>> {
+    if command.secrets_on_stdin.is_empty() {
+        return Ok(None);
+    }
+    let mut values = serde_json::Map::new();
+    for name in &command.secrets_on_stdin {
+        values.insert(name.clone(), secret(command, env, name)?.into());
+    }
+    Ok(Some(serde_json::to_vec(&values)?))
+}
+
+fn secret<'env>(command: &Command, env: &'env Env, name: &str) -> anyhow::Result<&'env str> {
+    env.var(name).ok_or_else(|| {
+        Fail::setup(format!("cannot run `{}`", command.display))
+            .why(format!("the secret `{name}` is not set"))
+            .fix(format!(
+                "set `{name}` in the environment (on GitHub: a repository secret) and run it again"
+            ))
+            .into()
+    })
 }
 
 fn not_started(command: &Command, error: &std::io::Error) -> anyhow::Error {
