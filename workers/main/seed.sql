@@ -1,5 +1,6 @@
--- Starter content. Every statement may run again and again: rows are matched by their natural key. Categories
--- belong to this file, so a changed name here wins; businesses belong to their editors once they exist.
+-- Starter content, applied after schema.sql and every migration, and again whenever it changes. Rows are matched
+-- by their natural key: categories belong to this file, so a changed name here wins; businesses belong to their
+-- editors once they exist.
 
 INSERT INTO categories (slug, name) VALUES
   ('restaurants', 'Restaurants & Cafes'),

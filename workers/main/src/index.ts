@@ -23,16 +23,18 @@ export default {
 
 async function route(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const url = new URL(request.url);
+  // A HEAD is a GET whose body the runtime leaves out.
+  const method = request.method === "HEAD" ? "GET" : request.method;
   const [first = "", second, ...rest] = url.pathname.slice(1).split("/").map(decodeSegment);
   if (rest.length === 0 && second === undefined) {
-    switch (`${request.method} /${first}`) {
+    switch (`${method} /${first}`) {
       case "GET /":
         return homePage(env);
       case "GET /health":
         return checkHealth(env);
     }
   }
-  switch (`${request.method} /${first}/`) {
+  switch (`${method} /${first}/`) {
     case "GET /business/":
       return businessPage(env, required(second, rest));
     case "GET /category/":
@@ -43,7 +45,7 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
       await requireBearer(request, env.ADMIN_KEY);
       return putImage(request, env, [required(second, []), ...rest].join("/"));
   }
-  switch (`${request.method} ${url.pathname}`) {
+  switch (`${method} ${url.pathname}`) {
     case "GET /api/search":
       return search(url, env, ctx);
     case "POST /api/businesses":

@@ -53,6 +53,11 @@ describe("pages", () => {
     expect(text).toContain('<a href="/business/antlers-feed">');
   });
 
+  it("answers HEAD like GET, and no other method", async () => {
+    expect((await request("/", { method: "HEAD" })).status).toBe(200);
+    expect((await request("/", { method: "DELETE" })).status).toBe(404);
+  });
+
   it("shows a category and a business, and says so when there is none", async () => {
     expect(await (await request("/category/lodging")).text()).toContain("Cedar Lake Cabins");
     expect(await (await request("/business/wilburton-drug")).text()).toContain("soda fountain");
