@@ -16,7 +16,6 @@ export function splitName(script) {
 /**
  * Plans a world. `exportsOf(version)` gives the exported names of a version, or null when nobody knows; a binding to a
  * name that is not exported would stop the whole runtime, so it becomes a stand-in that fails on use.
- * `sharedVersions(worker)` in the result order: user versions first, then the splits they need.
  */
 export function planWorld(world, { exportsOf, latestDate, outbound }) {
   const scripts = new Map(world.workers.filter((worker) => worker.versions.length > 0).map((worker) => [worker.script, worker]));
@@ -58,10 +57,10 @@ function planVersion(worker, version, context) {
     outbound: context.outbound === "allow" ? null : OUTBOUND,
   };
   if (version === worker.versions[0]) {
-    for (const { class_name, sqlite, namespace } of version.durable_objects ?? []) {
+    for (const { class_name, sqlite, id } of version.durable_objects ?? []) {
       if (!exportsName(version, class_name, context)) continue;
-      // An explicit key: the state outlives versions, percentages and reloads.
-      plan.objectExports[class_name] = { sqlite: sqlite !== false, key: namespace ?? `${worker.script}-${class_name}` };
+      // An explicit key: the state outlives versions, percentages, reloads and a renamed class.
+      plan.objectExports[class_name] = { sqlite: sqlite !== false, key: id ?? `${worker.script}-${class_name}` };
     }
   }
   for (const binding of version.bindings ?? []) planBinding(plan, worker, version, binding, context);

@@ -15,7 +15,9 @@ pub mod world;
 
 pub mod crons;
 pub mod edge;
+pub mod routing;
 pub mod runtime;
+pub mod sidecar;
 pub mod storage;
 pub mod tails;
 
