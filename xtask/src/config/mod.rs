@@ -2,11 +2,22 @@
 //! mistake can be shown as `path:line:col`. Knows nothing of what is done with it; only [`crate::workspace`] joins the files.
 
 mod bindings;
+mod cron;
+mod durable;
+mod generated;
+pub(crate) mod names;
 mod pipeline;
+mod routes;
+mod section;
 mod source;
+pub mod suggest;
+mod tree;
 mod wrangler;
 
 pub use bindings::{Bindings, D1, DurableObject, Kv, QueueConsumer, QueueProducer, R2, Service};
+pub use durable::{DoMigration, RenamedClass, TransferredClass};
+pub use generated::generated_config;
 pub use pipeline::{Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
+pub use routes::Route;
 pub use source::{Place, Problem, Problems};
-pub use wrangler::{Assets, DoMigration, RenamedClass, Route, TransferredClass, WranglerConfig};
+pub use wrangler::{Assets, WranglerConfig};

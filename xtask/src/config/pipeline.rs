@@ -1,4 +1,7 @@
-//! `pipeline.toml`: what ships where. Knows nothing of wrangler configs; a key is valid when this file asks for it.
+//! `pipeline.toml`: what ships where. The values only; reading them is `pipeline/read.rs`. Knows nothing of
+//! wrangler configs.
+
+mod read;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +27,8 @@ pub struct Pipeline {
     pub local: Local,
     /// Workers that live outside this repo and may be bound to.
     pub external_services: Vec<String>,
+    /// KV and R2 binding names that stand for different things in different workers.
+    pub separate_bindings: Vec<String>,
 }
 
 /// `[project]`.
@@ -63,6 +68,8 @@ pub struct WorkerEntry {
     pub at: Place,
     /// Where `path` stands.
     pub path_at: Place,
+    /// Where `env` stands.
+    pub env_at: Place,
     /// Where each secret is named.
     pub secrets_at: Vec<Place>,
 }

@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::bindings::Bindings;
-use super::source::{Place, Problems};
+use super::bindings::{self, Bindings};
+use super::durable::{self, DoMigration};
+use super::names;
+use super::routes::{self, Route};
+use super::section::{Notes, Section};
+use super::source::{Place, Problems, Source};
+use super::suggest;
+use super::tree::{self, Table};
 
 /// A worker's effective config: the named environment, when there is one, is applied as wrangler applies it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,21 +63,6 @@ pub struct WranglerConfig {
     pub raw: Value,
 }
 
-/// A route or a custom domain.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Route {
-    /// `example.com/*`, or a host name for a custom domain.
-    pub pattern: String,
-    /// True when Cloudflare is to manage the host's DNS record and certificate.
-    pub custom_domain: bool,
-    /// The zone's name.
-    pub zone_name: Option<String>,
-    /// The zone's id.
-    pub zone_id: Option<String>,
-    /// Where it is declared.
-    pub at: Place,
-}
-
 /// Static assets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assets {
@@ -81,76 +72,71 @@ pub struct Assets {
     pub binding: Option<String>,
 }
 
-/// One Durable Object migration.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct DoMigration {
-    /// Its tag.
-    pub tag: String,
-    /// Classes that get key-value storage.
-    pub new_classes: Vec<String>,
-    /// Classes that get SQLite storage.
-    pub new_sqlite_classes: Vec<String>,
-    /// Classes that keep their objects under another name.
-    pub renamed_classes: Vec<RenamedClass>,
-    /// Classes whose objects are deleted.
-    pub deleted_classes: Vec<String>,
-    /// Classes taken over from another script.
-    pub transferred_classes: Vec<TransferredClass>,
-}
-
-/// A Durable Object class that changed its name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RenamedClass {
-    /// The old name.
-    pub from: String,
-    /// The new name.
-    pub to: String,
-}
-
-/// A Durable Object class that came from another script.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TransferredClass {
-    /// Its name there.
-    pub from: String,
-    /// The script it came from.
-    pub from_script: String,
-    /// Its name here.
-    pub to: String,
-}
+/// Keys a named environment does not take over from the top level.
+const NOT_INHERITED: [&str; 46] = [
+    "agent_memory",
+    "ai",
+    "ai_search",
+    "ai_search_namespaces",
+    "analytics",
+    "analytics_engine_datasets",
+    "artifacts",
+    "browser",
+    "cloudchamber",
+    "connect",
+    "containers",
+    "d1_databases",
+    "data_blobs",
+    "define",
+    "dispatch_namespaces",
+    "durable_objects",
+    "env",
+    "flagship",
+    "hyperdrive",
+    "images",
+    "k2",
+    "kv_namespaces",
+    "media",
+    "mtls_certificates",
+    "pipelines",
+    "queues",
+    "r2_buckets",
+    "ratelimits",
+    "secrets",
+    "secrets_store_secrets",
+    "send_email",
+    "services",
+    "stream",
+    "streaming_tail_consumers",
+    "tail_consumers",
+    "text_blobs",
+    "unsafe",
+    "unsafe_hello_world",
+    "vars",
+    "vectorize",
+    "version_metadata",
+    "vpc_networks",
+    "vpc_services",
+    "wasm_modules",
+    "worker_loaders",
+    "workflows",
+];
 
 impl WranglerConfig {
     /// Reads a config for one environment; `None` is the top level. Mistakes go to `problems`; the answer is `None`
     /// when there is nothing to go on with.
     pub fn load(path: &Path, env: Option<&str>, problems: &mut Problems) -> Option<WranglerConfig> {
-        let _ = (path, env, problems);
-        None
+        let source = Source::read(path, problems)?;
+        let table = tree::parse(&source, problems)?;
+        let notes = Notes::new(&source);
+        let config = read(&notes, &table, env);
+        notes.hand_over(problems);
+        config
     }
 
     /// The Durable Object classes this script owns after all its migrations, and whether each is backed by SQLite.
     pub fn live_durable_classes(&self) -> Vec<(String, bool)> {
-        let mut live: Vec<(String, bool)> = Vec::new();
-        for migration in &self.migrations {
-            let plain = migration.new_classes.iter().map(|class| (class, false));
-            let sqlite = migration
-                .new_sqlite_classes
-                .iter()
-                .map(|class| (class, true));
-            live.extend(
-                plain
-                    .chain(sqlite)
-                    .map(|(class, kind)| (class.clone(), kind)),
-            );
-            for renamed in &migration.renamed_classes {
-                for (class, _) in live.iter_mut().filter(|(class, _)| *class == renamed.from) {
-                    class.clone_from(&renamed.to);
-                }
-            }
-            // The storage of a transferred class is decided by the script it came from; new ones are SQLite.
-            let transferred = migration.transferred_classes.iter();
-            live.extend(transferred.map(|class| (class.to.clone(), true)));
-            live.retain(|(class, _)| !migration.deleted_classes.contains(class));
-        }
-        live
+        durable::live_classes(&self.migrations)
     }
 
     /// The tag of the newest migration.
@@ -159,4 +145,141 @@ impl WranglerConfig {
             .last()
             .map(|migration| migration.tag.as_str())
     }
+
+    /// The script names of `tail_consumers`.
+    pub fn tail_services(&self) -> Vec<&str> {
+        let list = self.tail_consumers.as_ref().and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(|consumer| consumer.get("service")?.as_str())
+            .collect()
+    }
+}
+
+fn read(notes: &Notes<'_>, table: &Table, env: Option<&str>) -> Option<WranglerConfig> {
+    let top = Section::root(notes, table);
+    let environments = top.named_sections("env");
+    let env_table = match env {
+        Some(env) => Some(find_environment(&top, &environments, env)?),
+        None => None,
+    };
+    let (name, name_at) = effective_name(&top, env_table, env)?;
+    let effective = effective_table(table, env_table);
+    let config = Section::root(notes, &effective);
+
+    let mut raw = effective.to_json();
+    raw["name"] = Value::String(name.clone());
+    let build = config.section("build");
+    let of_build = |key: &str| build.as_ref().and_then(|build| build.text(key));
+    let assets = config.section("assets").map(|assets| Assets {
+        directory: assets.text("directory"),
+        binding: assets.text("binding"),
+    });
+    let secrets = config
+        .section("secrets")
+        .and_then(|secrets| secrets.strings("required"));
+    Some(WranglerConfig {
+        path: notes.source.path.clone(),
+        name,
+        name_at,
+        main: config.text("main"),
+        account_id: config.text("account_id"),
+        compatibility_date: read_compatibility_date(&config),
+        compatibility_flags: config.strings("compatibility_flags").unwrap_or_default(),
+        workers_dev: config.boolean("workers_dev"),
+        preview_urls: config.boolean("preview_urls"),
+        routes: routes::read_routes(&config),
+        crons: routes::read_crons(&config),
+        build_command: of_build("command"),
+        build_cwd: of_build("cwd"),
+        assets,
+        migrations: durable::read_migrations(&config),
+        bindings: bindings::read(&config),
+        secrets_required: secrets.unwrap_or_default(),
+        observability: config.json("observability"),
+        logpush: config.boolean("logpush"),
+        tail_consumers: config.json("tail_consumers"),
+        environments: environments.into_iter().map(|(name, _)| name).collect(),
+        raw,
+    })
+}
+
+fn find_environment<'n>(
+    top: &Section<'n>,
+    environments: &[(String, Section<'n>)],
+    env: &str,
+) -> Option<&'n Table> {
+    if let Some((_, section)) = environments.iter().find(|(name, _)| name == env) {
+        return Some(section.table);
+    }
+    // wrangler would go on with the top level under another name: production's bindings and crons.
+    let names: Vec<&str> = environments.iter().map(|(name, _)| name.as_str()).collect();
+    let message = format!("there is no environment `{env}` in this file");
+    let fix = match suggest::nearest(env, names.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if names.is_empty() => {
+            "it has no named environments; remove `env` from pipeline.toml".to_owned()
+        }
+        None => format!("it has: {}", names.join(", ")),
+    };
+    top.notes.error_with_fix(top.at("env"), message, fix);
+    None
+}
+
+/// The script's name as wrangler derives it, and where it comes from.
+fn effective_name(
+    top: &Section<'_>,
+    env_table: Option<&Table>,
+    env: Option<&str>,
+) -> Option<(String, Place)> {
+    let own = env_table.map(|table| Section::root(top.notes, table));
+    let own_name = own
+        .as_ref()
+        .and_then(|own| Some((own.text("name")?, own.at("name"))));
+    let (name, place) = match (own_name, env) {
+        (Some(named), _) => named,
+        (None, _) if top.value("name").is_none() => {
+            let fix = if top.value("env").is_some() {
+                "name one of its environments in pipeline.toml (`env`), or add a `name`"
+            } else {
+                "add the name the worker has on Cloudflare"
+            };
+            top.notes
+                .error_with_fix(top.place(), "`name` is missing", fix);
+            return None;
+        }
+        (None, None) => (top.text("name")?, top.at("name")),
+        (None, Some(env)) => (format!("{}-{env}", top.text("name")?), top.at("name")),
+    };
+    if let Some(why) = names::script_name_mistake(&name) {
+        top.notes
+            .error(place, format!("the script's name `{name}` {why}"));
+    }
+    Some((name, place))
+}
+
+/// The top level with a named environment laid over it, as wrangler does: what describes the worker is inherited, what
+/// it is bound to is not.
+fn effective_table(top: &Table, env: Option<&Table>) -> Table {
+    let Some(env) = env else {
+        let entries = top.entries.iter().filter(|entry| entry.key != "env");
+        return Table {
+            entries: entries.cloned().collect(),
+        };
+    };
+    let inherited = top.entries.iter().filter(|entry| {
+        !NOT_INHERITED.contains(&entry.key.as_str()) && env.get(&entry.key).is_none()
+    });
+    Table {
+        entries: inherited.chain(&env.entries).cloned().collect(),
+    }
+}
+
+fn read_compatibility_date(config: &Section<'_>) -> Option<String> {
+    let date = config.text("compatibility_date")?;
+    if !names::is_date(&date) {
+        let message = "`compatibility_date` must be a date such as \"2025-06-01\"";
+        config.notes.error(config.at("compatibility_date"), message);
+    }
+    Some(date)
 }

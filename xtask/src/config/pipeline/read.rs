@@ -1,0 +1,356 @@
+//! Reads `pipeline.toml`: a key is valid when this file asks for it, and every default stands here or beside its type.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use super::{Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
+use crate::config::names;
+use crate::config::section::{Notes, Section};
+use crate::config::source::{Place, Problems, Source};
+use crate::config::tree;
+
+impl Pipeline {
+    /// Reads `<root>/pipeline.toml`; `root` is absolute. Mistakes go to `problems`; the answer is `None` when the file
+    /// cannot be read as TOML.
+    pub fn load(root: &Path, problems: &mut Problems) -> Option<Pipeline> {
+        let source = Source::read(&root.join("pipeline.toml"), problems)?;
+        let table = tree::parse(&source, problems)?;
+        let notes = Notes::new(&source);
+        let pipeline = read(root, &Section::root(&notes, &table));
+        notes.hand_over(problems);
+        Some(pipeline)
+    }
+}
+
+fn read(root: &Path, file: &Section<'_>) -> Pipeline {
+    let external = file.strings_at("external_services").unwrap_or_default();
+    for (name, place) in &external {
+        if let Some(why) = names::script_name_mistake(name) {
+            file.notes
+                .error(*place, format!("the script name `{name}` {why}"));
+        }
+    }
+    let workers = file.named_sections("workers").into_iter();
+    let workers = workers.filter_map(|(name, section)| {
+        if !names::is_short_name(&name) {
+            let message =
+                format!("the short name `{name}` may hold only letters, digits, `-`, `_` and `.`");
+            section.notes.error(section.place(), message);
+        }
+        Some((name, read_worker(root, &section)?))
+    });
+    let databases = file.named_sections("databases").into_iter();
+    let databases = databases.filter_map(|(name, section)| read_database(root, name, &section));
+    let pipeline = Pipeline {
+        project: read_project(root, file),
+        cloudflare: read_cloudflare(file),
+        workers: workers.collect(),
+        databases: databases.collect(),
+        health: file
+            .section("health")
+            .map(|health| read_health(&health))
+            .unwrap_or_default(),
+        deploy: file
+            .section("deploy")
+            .map(|deploy| read_deploy(&deploy))
+            .unwrap_or_default(),
+        local: file
+            .section("local")
+            .map(|local| read_local(&local))
+            .unwrap_or_default(),
+        external_services: external.into_iter().map(|(name, _)| name).collect(),
+        separate_bindings: file.strings("separate_bindings").unwrap_or_default(),
+    };
+    file.reject_unknown();
+    if file.named_sections("workers").is_empty() {
+        let fix = "add a table such as `[workers.main]` with the `path` of its folder";
+        file.notes.error_with_fix(
+            file.at("workers"),
+            "no worker is named, so nothing ships",
+            fix,
+        );
+    }
+    pipeline
+}
+
+fn read_project(root: &Path, file: &Section<'_>) -> Project {
+    let section = file.section("project");
+    let text = |key: &str| section.as_ref().and_then(|section| section.text(key));
+    let folder = root
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let project = Project {
+        name: text("name")
+            .or(folder)
+            .unwrap_or_else(|| "project".to_owned()),
+        main_branch: text("main_branch").unwrap_or_else(|| "main".to_owned()),
+    };
+    if let Some(section) = section {
+        section.reject_unknown();
+    }
+    project
+}
+
+fn read_cloudflare(file: &Section<'_>) -> Cloudflare {
+    let Some(section) = file.section("cloudflare") else {
+        return Cloudflare::default();
+    };
+    let account_id = section.string("account_id");
+    if let Some(why) = account_id.as_deref().and_then(names::hex_id_mistake) {
+        let message = format!("`cloudflare.account_id` {why}");
+        let fix =
+            "remove it to use CLOUDFLARE_ACCOUNT_ID, or copy it from the Cloudflare dashboard";
+        section
+            .notes
+            .error_with_fix(section.at("account_id"), message, fix);
+    }
+    section.reject_unknown();
+    Cloudflare { account_id }
+}
+
+fn read_worker(root: &Path, section: &Section<'_>) -> Option<WorkerEntry> {
+    let path = section.required_text("path");
+    let secrets = read_secrets(section);
+    let inputs = section.strings_at("inputs").unwrap_or_default();
+    let inputs = inputs
+        .iter()
+        .filter_map(|(text, place)| existing(root, section, "inputs", text, *place));
+    let entry = WorkerEntry {
+        path: PathBuf::new(),
+        config: section.text("config"),
+        env: section.text("env"),
+        health: read_health_path(section),
+        url: read_url(section),
+        inputs: inputs.collect(),
+        at: section.place(),
+        path_at: section.at("path"),
+        env_at: section.at("env"),
+        secrets_at: secrets.iter().map(|(_, place)| *place).collect(),
+        secrets: secrets.into_iter().map(|(name, _)| name).collect(),
+    };
+    section.reject_unknown();
+    let path = folder(root, section, "path", &path?)?;
+    Some(WorkerEntry { path, ..entry })
+}
+
+fn read_secrets(section: &Section<'_>) -> Vec<(String, Place)> {
+    let mut secrets: Vec<(String, Place)> = Vec::new();
+    for (index, (name, place)) in section
+        .strings_at("secrets")
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+    {
+        // The text is not shown: a person may have put the secret itself here.
+        if !names::is_variable_name(&name) {
+            let path = section.path_of(&format!("secrets[{index}]"));
+            let message =
+                format!("`{path}` must be the name of an environment variable, such as ADMIN_KEY");
+            section.notes.error(place, message);
+        } else if secrets.iter().any(|(other, _)| *other == name) {
+            section
+                .notes
+                .error(place, format!("the secret `{name}` is listed twice"));
+        } else {
+            secrets.push((name, place));
+        }
+    }
+    secrets
+}
+
+/// `health`: a path, or `false` for a worker that answers no requests.
+fn read_health_path(section: &Section<'_>) -> Option<String> {
+    let default = Some("/health".to_owned());
+    let node = match section.value("health") {
+        None => return default,
+        Some(node) => node,
+    };
+    match &node.kind {
+        tree::Kind::Bool(false) => None,
+        tree::Kind::String(path) if path.starts_with('/') => Some(path.clone()),
+        tree::Kind::String(_) => {
+            let message = format!("`{}` must begin with `/`", section.path_of("health"));
+            section.notes.error(section.at("health"), message);
+            default
+        }
+        _ => section
+            .wrong("health", node, "a path such as \"/health\", or false")
+            .or(default),
+    }
+}
+
+fn read_url(section: &Section<'_>) -> Option<String> {
+    let url = section.text("url")?;
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) {
+        let message = format!(
+            "`{}` must begin with `https://` and a host name",
+            section.path_of("url")
+        );
+        section.notes.error(section.at("url"), message);
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+fn read_database(root: &Path, name: String, section: &Section<'_>) -> Option<Database> {
+    let migrations = section.required_text("migrations");
+    let file = |key: &str| existing(root, section, key, &section.text(key)?, section.at(key));
+    let (schema, seed) = (file("schema"), file("seed"));
+    section.reject_unknown();
+    Some(Database {
+        migrations: folder(root, section, "migrations", &migrations?)?,
+        schema,
+        seed,
+        id: None,
+        bound_by: Vec::new(),
+        at: section.place(),
+        name,
+    })
+}
+
+fn read_health(section: &Section<'_>) -> Health {
+    let default = Health::default();
+    let status = section.integer("status", 100..=599);
+    let health = Health {
+        status: status
+            .and_then(|status| status.try_into().ok())
+            .unwrap_or(default.status),
+        version_field: section
+            .text("version_field")
+            .unwrap_or(default.version_field),
+        release_field: section
+            .text("release_field")
+            .unwrap_or(default.release_field),
+        within: positive(section, "within").unwrap_or(default.within),
+        timeout: positive(section, "timeout").unwrap_or(default.timeout),
+    };
+    section.reject_unknown();
+    health
+}
+
+fn read_deploy(section: &Section<'_>) -> Deploy {
+    let default = Deploy::default();
+    // 100 % at once is no canary, so it is a mistake rather than another way to say 0.
+    let canary = section.integer("canary", 0..=99);
+    let deploy = Deploy {
+        canary: canary
+            .and_then(|percent| percent.try_into().ok())
+            .unwrap_or(default.canary),
+        bake: duration(section, "bake").unwrap_or(default.bake),
+        build_timeout: positive(section, "build_timeout").unwrap_or(default.build_timeout),
+        upload_timeout: positive(section, "upload_timeout").unwrap_or(default.upload_timeout),
+        lease_expiry: positive(section, "lease_expiry").unwrap_or(default.lease_expiry),
+    };
+    section.reject_unknown();
+    deploy
+}
+
+fn read_local(section: &Section<'_>) -> Local {
+    let default = Local::default();
+    let port = section.integer("port", 0..=65535);
+    let subdomain = section.text("subdomain");
+    if subdomain
+        .as_deref()
+        .is_some_and(|name| !names::is_dns_label(name))
+    {
+        let message = "`local.subdomain` may hold only lowercase letters, digits and dashes";
+        section.notes.error(section.at("subdomain"), message);
+    }
+    section.reject_unknown();
+    Local {
+        port: port
+            .and_then(|port| port.try_into().ok())
+            .unwrap_or(default.port),
+        subdomain: subdomain.unwrap_or(default.subdomain),
+    }
+}
+
+/// A duration such as "90s" or "1h 30m".
+fn duration(section: &Section<'_>, key: &str) -> Option<Duration> {
+    let node = section.value(key)?;
+    let expected = "a duration such as \"30s\" or \"10m\"";
+    let tree::Kind::String(text) = &node.kind else {
+        return section.wrong(key, node, expected);
+    };
+    match humantime::parse_duration(text) {
+        Ok(duration) => Some(duration),
+        Err(_) => {
+            let message = format!("`{}` must be {expected}", section.path_of(key));
+            section.notes.error(section.at(key), message);
+            None
+        }
+    }
+}
+
+/// A duration that is not zero.
+fn positive(section: &Section<'_>, key: &str) -> Option<Duration> {
+    let duration = duration(section, key)?;
+    if duration.is_zero() {
+        let message = format!("`{}` must be longer than nothing", section.path_of(key));
+        section.notes.error(section.at(key), message);
+        return None;
+    }
+    Some(duration)
+}
+
+/// A folder of the repo that must exist.
+fn folder(root: &Path, section: &Section<'_>, key: &str, text: &str) -> Option<PathBuf> {
+    let path = existing(root, section, key, text, section.at(key))?;
+    if !path.is_dir() {
+        let message = format!(
+            "`{}`: `{text}` is a file, not a folder",
+            section.path_of(key)
+        );
+        section.notes.error(section.at(key), message);
+        return None;
+    }
+    Some(path)
+}
+
+/// A file or folder of the repo that must exist.
+fn existing(
+    root: &Path,
+    section: &Section<'_>,
+    key: &str,
+    text: &str,
+    place: Place,
+) -> Option<PathBuf> {
+    let path = section.path_of(key);
+    let Some(inside) = inside(root, text) else {
+        section.notes.error(
+            place,
+            format!("`{path}`: `{text}` must be a path inside the repo"),
+        );
+        return None;
+    };
+    if !inside.exists() {
+        section
+            .notes
+            .error(place, format!("`{path}`: `{text}` does not exist"));
+        return None;
+    }
+    Some(inside)
+}
+
+/// A path relative to the root, made absolute; `None` when it leaves the root.
+fn inside(root: &Path, text: &str) -> Option<PathBuf> {
+    let mut parts: Vec<&std::ffi::OsStr> = Vec::new();
+    for component in Path::new(text).components() {
+        match component {
+            Component::CurDir => {}
+            Component::Normal(part) => parts.push(part),
+            Component::ParentDir => {
+                parts.pop()?;
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    let relative: PathBuf = parts.iter().collect();
+    Some(if parts.is_empty() {
+        root.to_owned()
+    } else {
+        root.join(relative)
+    })
+}
