@@ -21,7 +21,7 @@ pub(crate) fn script_name_mistake(name: &str) -> Option<&'static str> {
 pub(crate) fn database_id_mistake(id: &str) -> Option<&'static str> {
     let groups: Vec<&str> = id.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    let is_uuid = lengths == [8, 4, 4, 4, 12] && groups.iter().all(|group| is_hex(group));
+    let is_uuid = lengths == [8, 4, 4, 4, 12] && groups.iter().copied().all(is_hex);
     placeholder(id).or((!is_uuid).then_some("is not a UUID"))
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
 pub(crate) fn is_variable_name(text: &str) -> bool {
     let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     let rest = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    text.as_bytes().first().is_some_and(first) && text.as_bytes().iter().all(|byte| rest(byte))
+    text.as_bytes().first().is_some_and(first) && text.as_bytes().iter().all(rest)
 }
 
 /// True for a short name a person can type after `--only`.

@@ -27,6 +27,8 @@ pub struct WranglerConfig {
     pub main: Option<String>,
     /// The account the file names.
     pub account_id: Option<String>,
+    /// Where the account is named.
+    pub account_id_at: Place,
     /// `YYYY-MM-DD`.
     pub compatibility_date: Option<String>,
     /// The compatibility flags.
@@ -184,6 +186,7 @@ fn read(notes: &Notes<'_>, table: &Table, env: Option<&str>) -> Option<WranglerC
         name_at,
         main: config.text("main"),
         account_id: config.text("account_id"),
+        account_id_at: config.at("account_id"),
         compatibility_date: read_compatibility_date(&config),
         compatibility_flags: config.strings("compatibility_flags").unwrap_or_default(),
         workers_dev: config.boolean("workers_dev"),

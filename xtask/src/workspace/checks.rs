@@ -119,7 +119,7 @@ impl Checks<'_> {
                         "`account_id` differs from the one in {source}; a release goes to one account"
                     );
                     self.problems
-                        .error(&worker.config_path, worker.config.name_at, message);
+                        .error(&worker.config_path, worker.config.account_id_at, message);
                 }
                 Some(_) => {}
                 None => {

@@ -1,0 +1,172 @@
+//! What is said about `pipeline.toml` itself.
+
+use expect_test::expect;
+
+use super::*;
+
+#[test]
+fn pipeline_mistakes() {
+    check(
+        r#"
+external_service = ["x"]
+external_services = ["Bad Name"]
+[project]
+name = 7
+main_branch = ""
+[cloudflare]
+account_id = "REPLACE_ME"
+[workers.a]
+path = "a"
+secret = ["A"]
+secrets = ["A", "A", "not a name", 3]
+health = "health"
+url = "example.com"
+inputs = ["gone", "../outside"]
+[workers.b]
+[workers.c]
+path = "/etc"
+[workers."d e"]
+path = "pipeline.toml"
+health = true
+[databases.db]
+migrations = "gone"
+schema = 1
+seeds = "x"
+"#,
+        &[("a/wrangler.toml", &toml("a", ""))],
+        expect![[r#"
+            pipeline.toml:2:1: error: unknown key `external_service`; did you mean `external_services`?
+            pipeline.toml:3:22: error: the script name `Bad Name` may hold only lowercase letters, digits and dashes
+            pipeline.toml:5:8: error: `project.name` must be a string, found a number
+            pipeline.toml:6:15: error: `project.main_branch` must not be empty
+            pipeline.toml:8:14: error: `cloudflare.account_id` is a placeholder; remove it to use CLOUDFLARE_ACCOUNT_ID, or copy it from the Cloudflare dashboard
+            pipeline.toml:11:1: error: unknown key `workers.a.secret`; did you mean `secrets`?
+            pipeline.toml:12:17: error: the secret `A` is listed twice
+            pipeline.toml:12:22: error: `workers.a.secrets[2]` must be the name of an environment variable, such as ADMIN_KEY
+            pipeline.toml:12:36: error: `workers.a.secrets[3]` must be a string, found a number
+            pipeline.toml:13:10: error: `workers.a.health` must begin with `/`
+            pipeline.toml:14:7: error: `workers.a.url` must begin with `https://` and a host name
+            pipeline.toml:15:11: error: `workers.a.inputs`: `gone` does not exist
+            pipeline.toml:15:19: error: `workers.a.inputs`: `../outside` must be a path inside the repo
+            pipeline.toml:16:1: error: `workers.b.path` is missing
+            pipeline.toml:18:8: error: `workers.c.path`: `/etc` must be a path inside the repo
+            pipeline.toml:19:1: error: the short name `d e` may hold only letters, digits, `-`, `_` and `.`
+            pipeline.toml:20:8: error: `workers.d e.path`: `pipeline.toml` is a file, not a folder
+            pipeline.toml:21:10: error: `workers.d e.health` must be a path such as "/health", or false, found true or false
+            pipeline.toml:23:14: error: `databases.db.migrations`: `gone` does not exist
+            pipeline.toml:24:10: error: `databases.db.schema` must be a string, found a number
+            pipeline.toml:25:1: error: unknown key `databases.db.seeds`; did you mean `seed`?
+        "#]],
+    );
+}
+
+#[test]
+fn numbers_and_durations_have_ranges() {
+    check(
+        r#"
+[workers.a]
+path = "a"
+[health]
+status = 20
+within = "0s"
+timeout = "soon"
+[deploy]
+canary = 100
+bake = 60
+[local]
+port = 70000
+subdomain = "a.b"
+[preview]
+"#,
+        &[("a/wrangler.toml", &toml("a", ""))],
+        expect![[r#"
+            pipeline.toml:5:10: error: `health.status` must be a whole number from 100 to 599
+            pipeline.toml:6:10: error: `health.within` must be longer than nothing
+            pipeline.toml:7:11: error: `health.timeout` must be a duration such as "30s" or "10m"
+            pipeline.toml:9:10: error: `deploy.canary` must be a whole number from 0 to 99
+            pipeline.toml:10:8: error: `deploy.bake` must be a duration such as "30s" or "10m", found a number
+            pipeline.toml:12:8: error: `local.port` must be a whole number from 0 to 65535
+            pipeline.toml:13:13: error: `local.subdomain` may hold only lowercase letters, digits and dashes
+            pipeline.toml:14:2: error: unknown key `preview`; valid keys here: external_services, workers, databases, project, cloudflare, health, deploy, local, separate_bindings
+        "#]],
+    );
+}
+
+#[test]
+fn an_empty_pipeline_ships_nothing() {
+    check(
+        "",
+        &[],
+        expect![[r#"
+        pipeline.toml:1:1: error: no worker is named, so nothing ships; add a table such as `[workers.main]` with the `path` of its folder
+    "#]],
+    );
+    check(
+        "workers = 1",
+        &[],
+        expect![[r#"
+        pipeline.toml:1:11: error: `workers` must be a table, found a number
+        pipeline.toml:1:11: error: no worker is named, so nothing ships; add a table such as `[workers.main]` with the `path` of its folder
+    "#]],
+    );
+    check(
+        "[workers]\na = \"path\"",
+        &[],
+        expect![[r#"
+        pipeline.toml:1:1: error: no worker is named, so nothing ships; add a table such as `[workers.main]` with the `path` of its folder
+        pipeline.toml:2:5: error: `workers.a` must be a table, found a string
+    "#]],
+    );
+}
+
+#[test]
+fn which_config_ships() {
+    check(
+        ONE,
+        &[("a/index.ts", "")],
+        expect![[r#"
+        pipeline.toml:2:8: error: there is no wrangler config in `a`; add one of wrangler.json, wrangler.jsonc, wrangler.toml
+    "#]],
+    );
+    check(
+        ONE,
+        &[("a/wrangler-exec.jsonc", "{}")],
+        expect![[r#"
+        pipeline.toml:2:8: error: there is no wrangler config in `a`; if `wrangler-exec.jsonc` is meant, say `config = "wrangler-exec.jsonc"`
+    "#]],
+    );
+    let both = [
+        ("a/wrangler.toml", "name = \"a\""),
+        ("a/wrangler.jsonc", "{}"),
+    ];
+    check(
+        ONE,
+        &both,
+        expect![[r#"
+        pipeline.toml:2:8: error: there are several wrangler configs in `a`: wrangler.jsonc, wrangler.toml; say which one ships, as in `config = "wrangler.jsonc"`
+    "#]],
+    );
+    let chosen = "[workers.a]\npath = \"a\"\nconfig = \"wrangler.txt\"\n[workers.b]\npath = \"a\"\nconfig = \"gone.toml\"";
+    check(
+        chosen,
+        &[("a/wrangler.txt", "")],
+        expect![[r#"
+        pipeline.toml:1:1: error: `config` must be a .toml, .json or .jsonc file
+        pipeline.toml:4:1: error: `config`: there is no `gone.toml` in `a`
+    "#]],
+    );
+}
+
+#[test]
+fn the_pipeline_file_of_this_repo_is_read_in_full() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let text = fs::read_to_string(root.join("pipeline.toml")).unwrap();
+    let dir = repo(&text, &[]);
+    let (_, problems) = Workspace::read(dir.path());
+    let unknown: Vec<_> = problems
+        .sorted()
+        .into_iter()
+        .filter(|problem| problem.message.contains("unknown key"))
+        .collect();
+    assert_eq!(unknown, []);
+}
