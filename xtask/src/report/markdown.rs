@@ -164,8 +164,8 @@ fn gantt(report: &Report) -> Option<String> {
             _ => "done, ",
         };
         let from = millis(start, step.started);
-        let to = from + (step.duration.as_millis() as u64).max(1);
-        lines.push(format!("    {} :{mark}{from}, {to}", label(&step.id)));
+        let length = step.duration.as_millis().max(1);
+        lines.push(format!("    {} :{mark}{from}, {length}ms", label(&step.id)));
     }
     Some(fenced("mermaid", &lines.join("\n")))
 }
@@ -174,22 +174,38 @@ fn millis(start: SystemTime, at: SystemTime) -> u64 {
     at.duration_since(start).unwrap_or_default().as_millis() as u64
 }
 
-/// Text inside a diagram: the characters that mean something to Mermaid become spaces.
+/// Words that start a statement of a Gantt diagram when a line begins with them.
+const GANTT_WORDS: [&str; 14] = [
+    "acc",
+    "axis",
+    "click",
+    "date",
+    "display",
+    "excludes",
+    "gantt",
+    "includes",
+    "inclusive",
+    "section",
+    "tick",
+    "title",
+    "today",
+    "week",
+];
+
+/// Text inside a diagram: characters and first words that mean something to Mermaid are taken away.
 pub(super) fn label(text: &str) -> String {
     let cleaned: String = clean_line(text)
         .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || "-_./()=+ ".contains(c) {
-                c
-            } else {
-                ' '
-            }
+        .map(|character| {
+            let harmless = character.is_alphanumeric() || "-_./()=+ ".contains(character);
+            if harmless { character } else { ' ' }
         })
         .collect();
-    let words: Vec<&str> = cleaned.split_whitespace().collect();
-    if words.is_empty() {
-        "-".to_owned()
-    } else {
-        words.join(" ")
+    let words = cleaned.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lower = words.to_lowercase();
+    match GANTT_WORDS.iter().any(|word| lower.starts_with(word)) {
+        _ if words.is_empty() => "-".to_owned(),
+        true => format!("- {words}"),
+        false => words,
     }
 }

@@ -1,1 +1,438 @@
 //! What the four readers get, as snapshots with fixed times.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use expect_test::expect;
+
+use super::*;
+use crate::mask::Mask;
+use crate::plan::{Action, Command, Plan, Probe, Rest, Step};
+
+fn step(group: &str, id: &str, status: Status, start_ms: u64, ms: u64) -> StepReport {
+    let ran = !matches!(
+        status,
+        Status::Skipped | Status::Blocked | Status::Cancelled
+    );
+    StepReport {
+        id: id.to_owned(),
+        goal: format!("do {id}"),
+        group: group.to_owned(),
+        worker: id.split_once(' ').map(|(_, worker)| worker.to_owned()),
+        status,
+        started: SystemTime::UNIX_EPOCH + Duration::from_millis(start_ms),
+        duration: Duration::from_millis(ms),
+        attempts: u32::from(ran),
+        error: None,
+        exit: None,
+        note: None,
+        output: Value::Null,
+        log: Vec::new(),
+    }
+}
+
+fn report() -> Report {
+    let mut upload = step("stage", "upload main", Status::Passed, 0, 1200);
+    upload.note = Some("v-1".to_owned());
+    upload.output = json!({"version_id": "v-1"});
+    let mut skipped = step("stage", "upload agent", Status::Skipped, 0, 0);
+    skipped.note = Some("unchanged".to_owned());
+    let mut smoke = step("smoke", "smoke main", Status::Failed, 1200, 300);
+    smoke.error =
+        Some("error: failed to do smoke main: answered 500\n  fix: look at the log".to_owned());
+    smoke.exit = Some(Exit::Remote);
+    smoke.log = vec!["GET /health".to_owned(), "``` 500".to_owned()];
+    let mut promote = step("promote", "promote main", Status::Blocked, 1500, 0);
+    promote.note = Some("needs `smoke main`".to_owned());
+    let outcome = Outcome {
+        steps: vec![upload, skipped, smoke, promote],
+        interrupted: false,
+        started: SystemTime::UNIX_EPOCH,
+        finished: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
+    };
+    let mut report = Report::new("deploy", &outcome);
+    report.release = Some("r-20260101-abc".to_owned());
+    report.warn("the lease was taken over from a dead run");
+    report.fact("database", "kiamichi-biz-connect-db");
+    let mut table = Table::new("workers", &["worker", "version", "url"]);
+    table.row(["main", "v-1", "https://kiamichibizconnect.com"]);
+    table.row([
+        "business-agent",
+        "unchanged",
+        "https://app.kiamichibizconnect.com",
+    ]);
+    report.tables.push(table);
+    report
+}
+
+#[test]
+fn the_terminal_shows_results_then_failures_then_one_line() {
+    let report = report();
+    assert_eq!((report.outcome, report.exit), (Verdict::Failure, 3));
+    expect![[r#"
+        workers
+        worker          version    url
+        main            v-1        https://kiamichibizconnect.com
+        business-agent  unchanged  https://app.kiamichibizconnect.com
+
+        database  kiamichi-biz-connect-db
+
+        error: failed to do smoke main: answered 500
+          fix: look at the log
+
+        warning: the lease was taken over from a dead run
+
+        deploy: failure, release r-20260101-abc, 4 steps (1 passed, 1 skipped, 1 failed, 1 blocked) in 1.5s"#]]
+    .assert_eq(&report.text(100));
+}
+
+#[test]
+fn a_narrow_window_squeezes_columns_then_gives_them_up() {
+    let table = &report().tables[0];
+    expect![[r#"
+        workers
+        worker          version    url
+        main            v-1        https://kiam…
+        business-agent  unchanged  https://app.…
+
+        workers
+        - worker: main
+          version: v-1
+          url: https://ki…
+        - worker: busines…
+          version: unchan…
+          url: https://ap…"#]]
+    .assert_eq(&format!("{}\n\n{}", table.text(40), table.text(18)));
+}
+
+#[test]
+fn the_json_document() {
+    let mut report = report();
+    report.steps.truncate(1);
+    expect![[r#"
+        {
+          "exit_code": 3,
+          "facts": {
+            "database": "kiamichi-biz-connect-db"
+          },
+          "outcome": "failure",
+          "release": "r-20260101-abc",
+          "stage": "deploy",
+          "steps": [
+            {
+              "attempts": 1,
+              "duration_ms": 1200,
+              "error": null,
+              "exit_code": null,
+              "goal": "do upload main",
+              "group": "stage",
+              "id": "upload main",
+              "note": "v-1",
+              "output": {
+                "version_id": "v-1"
+              },
+              "started": "1970-01-01T00:00:00.000Z",
+              "status": "passed",
+              "worker": "main"
+            }
+          ],
+          "tables": [
+            {
+              "rows": [
+                {
+                  "url": "https://kiamichibizconnect.com",
+                  "version": "v-1",
+                  "worker": "main"
+                },
+                {
+                  "url": "https://app.kiamichibizconnect.com",
+                  "version": "unchanged",
+                  "worker": "business-agent"
+                }
+              ],
+              "title": "workers"
+            }
+          ],
+          "warnings": [
+            "the lease was taken over from a dead run"
+          ]
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&report.json()).expect("JSON"));
+}
+
+#[test]
+fn the_summary_page() {
+    expect![[r#"
+        ## ❌ deploy: failure, release r-20260101-abc, 4 steps (1 passed, 1 skipped, 1 failed, 1 blocked) in 1.5s
+
+        > ⚠️ the lease was taken over from a dead run
+
+        ````text
+        error: failed to do smoke main: answered 500
+          fix: look at the log
+        GET /health
+        ``` 500
+        ````
+
+        ### workers
+
+        | worker | version | url |
+        | --- | --- | --- |
+        | main | v-1 | https://kiamichibizconnect.com |
+        | business-agent | unchanged | https://app.kiamichibizconnect.com |
+
+        | Fact | Value |
+        | --- | --- |
+        | database | kiamichi-biz-connect-db |
+
+        <details><summary>4 steps (1 passed, 1 skipped, 1 failed, 1 blocked)</summary>
+
+        |  | Step | Worker | Time | Result |
+        | --- | --- | --- | --- | --- |
+        | ✓ | upload main | main | 1.2s | v-1 |
+        | - | upload agent | agent |  | skipped: unchanged |
+        | ✗ | smoke main | main | 300ms | failed |
+        | · | promote main | main |  | blocked: needs \`smoke main\` |
+
+        </details>
+
+        ```mermaid
+        gantt
+            title deploy
+            dateFormat x
+            axisFormat %M:%S
+            section stage
+            upload main :done, 0, 1200ms
+            section smoke
+            smoke main :crit, 1200, 300ms
+        ```
+
+    "#]]
+    .assert_eq(&report().summary_markdown());
+}
+
+#[test]
+fn hostile_text_stays_text_on_the_summary_page() {
+    let hostile =
+        "a|b `c` <img src=x onerror=1> @octocat #12 [x](http://y) **b**\n| new | row |\n::error::x";
+    let mut step = step("g\n    section x", hostile, Status::Failed, 0, 5);
+    step.worker = None;
+    step.error = Some(format!("error: {hostile}\n```\n<b>out of the fence</b>"));
+    step.note = Some(hostile.to_owned());
+    let mut report = Report::empty("deploy");
+    report.steps.push(step);
+    report.warn(hostile);
+    report.fact(hostile, hostile);
+    let summary = report.summary_markdown();
+    expect![[r#"
+        ## ⚠️ deploy: warning, 1 step (1 failed) in 5ms
+
+        > ⚠️ a&#124;b \`c\` &lt;img src=x onerror=1&gt; @‍octocat &#35;12 \[x\](http://y) \*\*b\*\* &#124; new &#124; row &#124; ::error::x
+
+        ````text
+        error: a|b `c` <img src=x onerror=1> @octocat #12 [x](http://y) **b**
+        | new | row |
+        ::error::x
+        ```
+        <b>out of the fence</b>
+        ````
+
+        | Fact | Value |
+        | --- | --- |
+        | a&#124;b \`c\` &lt;img src=x onerror=1&gt; @‍octocat &#35;12 \[x\](http://y) \*\*b\*\* &#124; new &#124; row &#124; ::error::x | a&#124;b \`c\` &lt;img src=x onerror=1&gt; @‍octocat &#35;12 \[x\](http://y) \*\*b\*\* &#124; new &#124; row &#124; ::error::x |
+
+        <details><summary>1 step (1 failed)</summary>
+
+        |  | Step | Worker | Time | Result |
+        | --- | --- | --- | --- | --- |
+        | ✗ | a&#124;b \`c\` &lt;img src=x onerror=1&gt; @‍octocat &#35;12 \[x\](http://y) \*\*b\*\* &#124; new &#124; row &#124; ::error::x |  | 5ms | failed: a&#124;b \`c\` &lt;img src=x onerror=1&gt; @‍octocat &#35;12 \[x\](http://y) \*\*b\*\* &#124; new &#124; row &#124; ::error::x |
+
+        </details>
+
+        ```mermaid
+        gantt
+            title deploy
+            dateFormat x
+            axisFormat %M:%S
+            section g section x
+            a b c img src=x onerror=1 octocat 12 x (http //y) b new row error x :crit, 0, 5ms
+        ```
+
+    "#]]
+    .assert_eq(&summary);
+    let outside_fences: Vec<&str> = summary
+        .split("````")
+        .step_by(2)
+        .flat_map(str::lines)
+        .collect();
+    for line in outside_fences {
+        assert!(
+            !line.contains("<img") && !line.contains("@octocat"),
+            "{line}"
+        );
+        assert!(
+            !line.starts_with("::") && !line.replace("\\]", "").contains("]("),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn all_four_readers_are_served_without_secrets() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (summary, output) = (folder.path().join("summary"), folder.path().join("output"));
+    let vars = [
+        ("GITHUB_STEP_SUMMARY", summary.display().to_string()),
+        ("GITHUB_OUTPUT", output.display().to_string()),
+    ];
+    let vars = vars.map(|(name, value)| (name.to_owned(), value));
+    let env = Env::from_vars(vars.into(), false, folder.path().into());
+    let ui = Ui::in_memory(false);
+    ui.set_mask(Mask::new([("KEY", "canary-3f9c")]));
+    let mut report = report();
+    report.release = Some("r-1\ninjected=yes".to_owned());
+    report.steps[0].output = json!({"canary-3f9c": ["canary-3f9c"]});
+    report.fact("key", "canary-3f9c");
+    let path = report.write(&env, &ui, folder.path()).expect("written");
+    assert_eq!(path, folder.path().join(".xtask/reports/deploy.json"));
+    let read = |path: &Path| std::fs::read_to_string(path).expect("written");
+    assert_eq!(
+        read(&output),
+        "stage=deploy\noutcome=failure\nrelease=r-1 injected=yes\n"
+    );
+    let stored: Value = serde_json::from_str(&read(&path)).expect("JSON");
+    assert_eq!(stored["outcome"], "failure");
+    assert!(read(&summary).contains("### workers"));
+    assert_eq!(ui.data_said(), "");
+    let all = [read(&path), read(&summary), read(&output), ui.said()].concat();
+    assert!(!all.contains("canary"), "{all}");
+}
+
+#[test]
+fn warnings_and_interrupts_change_the_verdict() {
+    let mut outcome = Outcome {
+        steps: vec![step("g", "a", Status::Warning, 0, 1)],
+        interrupted: false,
+        started: SystemTime::UNIX_EPOCH,
+        finished: SystemTime::UNIX_EPOCH,
+    };
+    let report = Report::new("ci", &outcome);
+    assert_eq!((report.outcome, report.exit), (Verdict::Warning, 0));
+    assert_eq!(report.warnings, ["do a"]);
+    outcome.interrupted = true;
+    let report = Report::new("ci", &outcome);
+    assert_eq!((report.outcome, report.exit), (Verdict::Failure, 130));
+}
+
+fn sample_plan() -> Plan {
+    let mut plan = Plan::new("deploy");
+    let command = Command {
+        display: "wrangler versions upload --config workers/main/wrangler.toml".to_owned(),
+        program: "node".to_owned(),
+        argv: vec!["cli.js".to_owned()],
+        cwd: "/repo".into(),
+        env: BTreeMap::new(),
+        secret_env: vec!["CLOUDFLARE_API_TOKEN".to_owned()],
+        env_remove: Vec::new(),
+        secrets_on_stdin: Vec::new(),
+    };
+    let upload = Step::new(
+        "stage",
+        "upload main",
+        "upload main",
+        Action::Command(command),
+    );
+    plan.push(upload.retry(3, 500));
+    let nothing = Step::new("stage", "upload agent", "upload agent", Action::Nothing);
+    plan.push(nothing.done("unchanged since r-1"));
+    let probe = Probe {
+        url: "https://kiamichibizconnect.com/health".to_owned(),
+        overrides: [("main".to_owned(), "v-1".to_owned())].into(),
+        status: 200,
+        fields: BTreeMap::new(),
+        within_secs: 30,
+    };
+    let smoke = Step::new("smoke", "smoke main", "smoke main", Action::Probe(probe));
+    plan.push(smoke.needs(["upload main", "upload agent"]));
+    let rest = Rest {
+        method: "POST".to_owned(),
+        path: "/accounts/a/workers/scripts/main/deployments".to_owned(),
+        body: None,
+        tolerate: Vec::new(),
+    };
+    let mut promote = Step::new(
+        "promote",
+        "promote main",
+        "promote main",
+        Action::Rest(rest),
+    );
+    promote.on_failure = crate::plan::OnFailure::Warn;
+    plan.push(promote.needs(["smoke main", "upload main"]));
+    plan.push(Step::new(
+        "promote",
+        "bake \"10%\"",
+        "wait",
+        Action::Wait { seconds: 60 },
+    ));
+    plan.notes
+        .push("first upload of agent goes live at once".to_owned());
+    plan
+}
+
+#[test]
+fn a_plan_as_text() {
+    expect![[r#"
+        deploy: 5 steps
+
+        stage
+          1. upload main (up to 3 attempts)
+             $ wrangler versions upload --config workers/main/wrangler.toml
+          2. upload agent (skipped: unchanged since r-1)
+
+        smoke
+          3. smoke main (after 1-2)
+             GET https://kiamichibizconnect.com/health until it answers 200 (on 1 staged version)
+
+        promote
+          4. promote main (after 1, 3; a failure only warns)
+             POST /accounts/a/workers/scripts/main/deployments
+          5. bake "10%"
+             wait 60s
+
+        note: first upload of agent goes live at once"#]]
+    .assert_eq(&plan_text(&sample_plan()));
+    assert_eq!(plan_text(&Plan::new("deploy")), "deploy: nothing to do");
+}
+
+#[test]
+fn a_plan_as_a_diagram() {
+    expect![[r#"
+        flowchart LR
+          subgraph g1["stage"]
+            s1["upload main"]
+            s2(["upload agent"])
+          end
+          subgraph g3["smoke"]
+            s3["smoke main"]
+          end
+          subgraph g4["promote"]
+            s4["promote main"]
+            s5["bake 10"]
+          end
+          s1 --> s3
+          s2 --> s3
+          s3 --> s4
+          s1 --> s4"#]]
+    .assert_eq(&plan_mermaid(&sample_plan()));
+}
+
+#[test]
+fn a_plan_as_json_names_secrets_but_holds_none() {
+    let json = plan_json(&sample_plan());
+    assert_eq!(json["steps"][0]["action"]["kind"], "command");
+    assert_eq!(
+        json["steps"][0]["action"]["secret_env"][0],
+        "CLOUDFLARE_API_TOKEN"
+    );
+    assert_eq!(json["steps"][4]["action"]["seconds"], 60);
+}

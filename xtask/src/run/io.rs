@@ -153,3 +153,11 @@ impl Said {
         lines
     }
 }
+
+#[cfg(test)]
+impl Io<'_> {
+    /// The lines kept so far.
+    pub(crate) fn log_now(&self) -> Vec<String> {
+        self.said().log.iter().cloned().collect()
+    }
+}

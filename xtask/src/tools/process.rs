@@ -4,33 +4,32 @@
 //! secrets its command names. What is left of the group when the program itself ends is killed too: no step leaves
 //! a process behind.
 
+mod group;
+mod output;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
-use std::io::{PipeReader, Read as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use self::group::{Ending, own_group, own_session, signal_group};
+use self::output::{Collected, Piece, STDERR, STDOUT, Streams, read_pieces};
 use crate::env::Env;
 use crate::error::Fail;
 use crate::interrupt::guard_group;
 use crate::mask::Mask;
 use crate::plan::Command;
 use crate::run::Io;
-use crate::ui::clean_line;
 
-/// How long a group may take to end by itself once it was asked to.
-const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How long output may still arrive after the program has ended and the rest of its group was killed.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// How often a wait looks at the interrupt flag; the end of the program itself is noticed at once.
 const GLANCE: Duration = Duration::from_millis(50);
-/// How much of one stream is kept; a program that prints more is cut off there.
-const KEPT_BYTES_MAX: usize = 64 << 20;
-/// A line longer than this is cut into several.
-const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// A program that has ended.
 #[derive(Clone, Debug)]
@@ -195,12 +194,6 @@ fn run_as(
     })
 }
 
-/// One piece of output; `None` at the end of the stream.
-type Piece = (usize, Option<Vec<u8>>);
-
-const STDOUT: usize = 0;
-const STDERR: usize = 1;
-
 fn spawn(
     command: &Command,
     env: &Env,
@@ -236,157 +229,6 @@ fn spawn(
         std::thread::spawn(move || read_pieces(stream, reader, &sender));
     }
     Ok((handle, pieces))
-}
-
-fn read_pieces(stream: usize, mut reader: PipeReader, sender: &SyncSender<Piece>) {
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        let piece = match reader.read(&mut buffer) {
-            Ok(length) if length > 0 => Some(buffer[..length].to_vec()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            // A pipe that cannot be read any more has ended for our purposes.
-            Ok(_) | Err(_) => None,
-        };
-        let over = piece.is_none();
-        // The receiver goes away when the program left a process behind that still holds the pipe.
-        if sender.send((stream, piece)).is_err() || over {
-            return;
-        }
-    }
-}
-
-#[derive(PartialEq, Eq)]
-enum Streams {
-    Open,
-    Closed,
-}
-
-/// What arrived so far on both streams.
-struct Collected<'run> {
-    io: &'run Io<'run>,
-    stdout_is_data: bool,
-    open: [bool; 2],
-    /// Bytes of a line whose end has not arrived.
-    rest: [Vec<u8>; 2],
-    /// Finished text: raw for data, plain and masked for lines.
-    text: [Vec<u8>; 2],
-}
-
-impl<'run> Collected<'run> {
-    fn new(io: &'run Io<'run>, stdout_is_data: bool) -> Collected<'run> {
-        Collected {
-            io,
-            stdout_is_data,
-            open: [true; 2],
-            rest: Default::default(),
-            text: Default::default(),
-        }
-    }
-
-    /// Handles what arrives within `patience`; returns early once something did.
-    fn take(&mut self, pieces: &Receiver<Piece>, patience: Duration) -> Streams {
-        if self.open == [false; 2] {
-            return Streams::Closed;
-        }
-        match pieces.recv_timeout(patience) {
-            Ok((stream, Some(bytes))) if stream == STDOUT && self.stdout_is_data => {
-                self.text[STDOUT].extend_from_slice(&bytes);
-            }
-            Ok((stream, Some(bytes))) => self.lines(stream, &bytes),
-            Ok((stream, None)) => {
-                self.open[stream] = false;
-                let rest = std::mem::take(&mut self.rest[stream]);
-                if !rest.is_empty() {
-                    self.line(stream, &rest);
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => self.open = [false; 2],
-        }
-        if self.open == [false; 2] {
-            Streams::Closed
-        } else {
-            Streams::Open
-        }
-    }
-
-    fn lines(&mut self, stream: usize, bytes: &[u8]) {
-        let mut rest = std::mem::take(&mut self.rest[stream]);
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            rest.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || rest.len() > LINE_BYTES_MAX {
-                self.line(stream, &rest);
-                rest.clear();
-            }
-        }
-        self.rest[stream] = rest;
-    }
-
-    fn line(&mut self, stream: usize, bytes: &[u8]) {
-        let line = String::from_utf8_lossy(bytes);
-        let line = self.io.mask().apply(&clean_line(&line)).into_owned();
-        let text = &mut self.text[stream];
-        if text.len() + line.len() < KEPT_BYTES_MAX {
-            text.extend_from_slice(line.as_bytes());
-            text.push(b'\n');
-        }
-        self.io.masked_line(line);
-    }
-
-    fn finish(mut self) -> (String, String) {
-        for stream in [STDOUT, STDERR] {
-            let rest = std::mem::take(&mut self.rest[stream]);
-            if !rest.is_empty() {
-                self.line(stream, &rest);
-            }
-        }
-        let [stdout, stderr] = self.text;
-        (text_of(stdout), text_of(stderr))
-    }
-}
-
-fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-/// The way a program is brought to its end: asked first, killed when it does not listen.
-struct Ending {
-    group: i32,
-    deadline: Option<Instant>,
-    killed: Option<&'static str>,
-    kill_at: Option<Instant>,
-}
-
-impl Ending {
-    fn new(group: i32, deadline: Option<Instant>) -> Ending {
-        Ending {
-            group,
-            deadline,
-            killed: None,
-            kill_at: None,
-        }
-    }
-
-    /// Looks whether it is time for the next signal.
-    fn glance(&mut self, io: &Io) {
-        let now = Instant::now();
-        if let Some(kill_at) = self.kill_at {
-            if now >= kill_at {
-                signal_group(self.group, libc::SIGKILL);
-            }
-            return;
-        }
-        self.killed = if io.interrupted() {
-            Some("interrupt")
-        } else if self.deadline.is_some_and(|deadline| now >= deadline) {
-            Some("timeout")
-        } else {
-            return;
-        };
-        signal_group(self.group, libc::SIGTERM);
-        self.kill_at = Some(now + TERM_GRACE);
-    }
 }
 
 /// The program's absolute path: a missing one is reported here, in words, before anything is spawned.
@@ -469,55 +311,4 @@ fn code_of(status: std::process::ExitStatus) -> i32 {
     status
         .code()
         .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
-}
-
-#[expect(
-    unsafe_code,
-    reason = "killpg has no counterpart in the standard library"
-)]
-fn signal_group(group: i32, signal: i32) {
-    assert!(group > 1, "{group} is not a process group of ours");
-    // SAFETY: kill has no memory effects; a group that is gone answers ESRCH, which is what we want anyway.
-    unsafe { libc::kill(-group, signal) };
-}
-
-/// Gives the program a process group of its own, and on Linux ends it when xtask itself is killed.
-fn own_group(child: &mut std::process::Command) {
-    child.process_group(0);
-    #[cfg(target_os = "linux")]
-    die_with_parent(child);
-}
-
-#[cfg(target_os = "linux")]
-#[expect(
-    unsafe_code,
-    reason = "prctl has no counterpart in the standard library"
-)]
-fn die_with_parent(child: &mut std::process::Command) {
-    let parent = std::process::id().cast_signed();
-    // SAFETY: prctl, getppid and _exit are async-signal-safe, and nothing is allocated between fork and exec.
-    // The signal follows the *thread* that spawned; it waits for the program, so it lives as long.
-    unsafe {
-        child.pre_exec(move || {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-            if libc::getppid() != parent {
-                libc::_exit(143);
-            }
-            Ok(())
-        });
-    }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "setsid has no counterpart in the standard library"
-)]
-fn own_session(child: &mut std::process::Command) {
-    // SAFETY: setsid is async-signal-safe, and nothing is allocated between fork and exec.
-    unsafe {
-        child.pre_exec(|| {
-            libc::setsid();
-            Ok(())
-        });
-    }
 }

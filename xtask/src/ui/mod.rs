@@ -139,11 +139,12 @@ impl Ui {
         }
     }
 
-    /// Warns; an annotation on GitHub. The report repeats the warnings of a stage, so say here only what cannot wait.
+    /// Warns; on GitHub as an annotation. The report repeats the warnings of a stage: say here only what cannot wait.
     pub fn warn(&self, text: &str) {
-        self.say(&self.paint(YELLOW, &format!("warning: {text}")));
         if self.look.github {
             self.command("warning", &[], text);
+        } else {
+            self.say(&self.paint(YELLOW, &format!("warning: {text}")));
         }
     }
 
@@ -301,8 +302,11 @@ impl Ui {
         if report.log.is_empty() && command.is_none() {
             self.say(headline);
         } else {
-            let mut lines = vec![format!("::group::{}", github::escape_data(headline))];
-            let body = command.map(|c| format!("$ {c}")).into_iter();
+            let mask = self.mask();
+            let title = mask.apply(headline);
+            let mut lines = vec![format!("::group::{}", github::escape_data(&title))];
+            let body = command.map(|c| mask.apply(&format!("$ {c}")).into_owned());
+            let body = body.into_iter();
             lines.extend(github::inert(body.chain(report.log.iter().cloned())));
             lines.push("::endgroup::".to_owned());
             self.raw(&lines.join("\n"));
@@ -313,6 +317,7 @@ impl Ui {
             _ => return,
         };
         let text = report.error.as_deref().unwrap_or(&report.goal);
+        let text = text.strip_prefix("error: ").unwrap_or(text);
         self.command(command, &[("title", &report.id)], text);
     }
 
