@@ -354,6 +354,31 @@ fn d1_travels_in_time() {
 }
 
 #[test]
+fn ids_of_a_config_are_adopted_when_asked_for() {
+    let id = "11111111-2222-4333-8444-555555555555";
+    let namespace = "0123456789abcdef0123456789abcdef";
+    let query = json!({ "sql": "SELECT 1 AS one" });
+    let ask = |cloud: &Cloud| {
+        let database = cloud.call(
+            "POST",
+            &format!("/d1/database/{id}/query"),
+            Some(query.clone()),
+        );
+        let keys = cloud.call(
+            "GET",
+            &format!("/storage/kv/namespaces/{namespace}/keys"),
+            None,
+        );
+        (database["success"].clone(), keys["success"].clone())
+    };
+    assert_eq!(ask(&Cloud::start()), (json!(false), json!(false)));
+    assert_eq!(
+        ask(&Cloud::start_with(&["--adopt"])),
+        (json!(true), json!(true))
+    );
+}
+
+#[test]
 fn d1_finds_the_bookmark_of_a_moment() {
     let cloud = Cloud::start();
     let database = create_database(&cloud, "shop-db");

@@ -71,7 +71,7 @@ pub(super) async fn restore(
     };
     let from = timeline.file(&target);
     context
-        .sidecar("/d1/restore", &json!({ "database_id": uuid, "from": from }))
+        .sidecar_alone("/d1/restore", &json!({ "database_id": uuid, "from": from }))
         .await?;
     timeline
         .record_again(&target, now_ms())
