@@ -1,22 +1,124 @@
 //! The control plane: every route under `/client/v4`, and the rules that hold for all of them.
 
+pub mod assets;
+mod deployments;
+mod identity;
+mod scripts;
+mod secrets;
+mod services;
+mod triggers;
+mod versions;
+mod workers;
+
 use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
 use crate::envelope::ApiError;
-use crate::{storage, tails};
+use crate::state::Version;
+use crate::{faults, journal, storage, tails};
+
+/// Who made everything: there is one person on this machine.
+const AUTHOR: &str = "developer@localhost";
 
 /// All API routes; the caller nests them under `/client/v4`.
-pub fn router() -> Router<App> {
+pub fn router(app: App) -> Router<App> {
     Router::new()
+        .merge(identity::router())
+        .merge(scripts::router())
+        .merge(versions::router())
+        .merge(deployments::router())
+        .merge(secrets::router())
+        .merge(assets::router())
+        .merge(triggers::router())
+        .merge(services::router())
+        .merge(workers::router())
         .merge(storage::router())
         .merge(tails::router())
-        .fallback(
-            |method: axum::http::Method, uri: axum::http::Uri| async move {
-                ApiError::not_found(
-                    7000,
-                    format!("No route for that URI: {method} {}", uri.path()),
-                )
-            },
-        )
+        .fallback(async |method: Method, uri: Uri| {
+            ApiError::not_found(
+                7000,
+                format!("No route for that URI: {method} {}", uri.path()),
+            )
+        })
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            ApiError::new(
+                405,
+                7001,
+                format!("Method {method} not available for that URI: {}", uri.path()),
+            )
+        })
+        // The last layer is the first to see a request.
+        .layer(axum::middleware::from_fn(authorize))
+        .layer(from_fn_with_state(app.clone(), faults::inject))
+        .layer(from_fn_with_state(app, journal::record))
+}
+
+/// Any token is good; none is not. Transfer URLs and tail sockets carry their authorization in the address.
+async fn authorize(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let open = path.starts_with("/local-cloud/")
+        || path.contains("/tails/") && request.headers().contains_key("upgrade");
+    if open || has_credentials(request.headers()) {
+        return next.run(request).await;
+    }
+    ApiError::new(403, 10000, "Authentication error").into_response()
+}
+
+fn has_credentials(headers: &HeaderMap) -> bool {
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let bearer = header("authorization")
+        .strip_prefix("Bearer ")
+        .unwrap_or_default();
+    !bearer.trim().is_empty()
+        || (!header("x-auth-key").is_empty() && !header("x-auth-email").is_empty())
+}
+
+/// Who sent a request, as versions and deployments record it.
+fn source(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get("user-agent")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if agent.starts_with("wrangler/") {
+        "wrangler".to_owned()
+    } else {
+        "api".to_owned()
+    }
+}
+
+/// The kinds of event a version takes: known exactly only for an assets-only Worker, `fetch` assumed otherwise.
+fn handlers(version: &Version) -> Vec<&'static str> {
+    if version.main_module.is_some() {
+        vec!["fetch"]
+    } else {
+        Vec::new()
+    }
+}
+
+/// The rules of a Worker's name.
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let fits = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+    if fits && !name.is_empty() && name.len() <= 255 {
+        return Ok(());
+    }
+    let message = format!(
+        "Worker name '{name}' is invalid: lowercase letters, digits, dashes and underscores only."
+    );
+    Err(ApiError::bad_request(10016, message))
+}
+
+/// The error for a Worker that has no version.
+fn no_version(name: &str) -> ApiError {
+    ApiError::bad_request(10222, format!("The Worker '{name}' has no version yet."))
 }

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use tokio::sync::{Notify, OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
+use tokio::sync::{Notify, OnceCell, OwnedRwLockReadGuard};
 
 use crate::disk::{StateDir, write_atomic};
 use crate::envelope::ApiError;
 use crate::fail::Fail;
+use crate::faults::Faults;
+use crate::journal::Journal;
 use crate::runtime::{Runtime, RuntimeOptions};
 use crate::state::State;
 use crate::world::world;
@@ -51,6 +53,8 @@ struct Inner {
     changed: Notify,
     runtime: OnceCell<Runtime>,
     shutdown: Notify,
+    journal: Journal,
+    faults: Faults,
 }
 
 /// Holding one means: the world served is current, and no reload happens until it is dropped.
@@ -60,6 +64,14 @@ impl App {
     /// Loads the state kept in `dir`.
     pub fn load(config: Config, dir: StateDir) -> Result<Self, Fail> {
         let state = load_state(&dir)?;
+        let journal = Journal::open(dir.path("journal.ndjson")).map_err(|error| {
+            let what = "could not open the journal of the local cloud";
+            Fail::new(
+                what,
+                error,
+                "delete journal.ndjson in the state directory, or make it readable",
+            )
+        })?;
         let inner = Inner {
             config,
             dir,
@@ -71,6 +83,8 @@ impl App {
             changed: Notify::new(),
             runtime: OnceCell::new(),
             shutdown: Notify::new(),
+            journal,
+            faults: Faults::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -96,6 +110,16 @@ impl App {
             .clone()
     }
 
+    /// Every API request so far.
+    pub fn journal(&self) -> &Journal {
+        &self.inner.journal
+    }
+
+    /// Injected faults.
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
     /// Looks something up.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.snapshot())
@@ -116,13 +140,17 @@ impl App {
         let result = change(&mut state)?;
         let text = serde_json::to_vec(&state).map_err(ApiError::internal)?;
         write_atomic(&self.inner.dir.path("state.json"), &text).map_err(ApiError::internal)?;
+        let before = self.snapshot();
+        // A new schedule, a tag or a half-done asset upload does not change what runs: no reload for those.
+        let runs_differently = world(&before) != world(&state);
         *self
             .inner
             .state
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
-        self.inner.generation.fetch_add(1, Ordering::SeqCst);
-        self.inner.changed.notify_one();
+        if runs_differently {
+            self.mark_dirty();
+        }
         Ok(result)
     }
 
@@ -159,18 +187,6 @@ impl App {
         }
     }
 
-    /// Like `settle`, and alone: no edge or storage request runs while the guard is held.
-    /// For work that stops the runtime for a moment, such as putting another file in the place of a database.
-    pub async fn settle_alone(&self) -> Result<OwnedRwLockWriteGuard<u64>, ApiError> {
-        loop {
-            drop(self.settle().await?);
-            let guard = self.inner.applied.clone().write_owned().await;
-            if *guard >= self.inner.generation.load(Ordering::SeqCst) {
-                return Ok(guard);
-            }
-        }
-    }
-
     async fn apply(&self) -> Result<(), ApiError> {
         let mut applied = self.inner.applied.write().await;
         let generation = self.inner.generation.load(Ordering::SeqCst);
@@ -193,6 +209,45 @@ impl App {
     pub fn mark_dirty(&self) {
         self.inner.generation.fetch_add(1, Ordering::SeqCst);
         self.inner.changed.notify_one();
+    }
+
+    /// Deletes the objects of Durable Object namespaces that no Worker owns any more.
+    pub async fn delete_durable_objects(&self, namespaces: Vec<String>) {
+        if namespaces.is_empty() {
+            return;
+        }
+        // Nothing runs them once the world is applied. If that fails the files stay, and nothing can reach them:
+        // a new namespace has a new id.
+        let settled = match self.runtime_if_started() {
+            Some(_) => self.settle().await.map(Some),
+            None => Ok(None),
+        };
+        if settled.is_ok() {
+            for namespace in namespaces {
+                let _ =
+                    std::fs::remove_dir_all(self.inner.dir.storage().join("do").join(namespace));
+            }
+        }
+    }
+
+    /// An empty account, as on the first start. The journal and the faults stay.
+    pub async fn reset(&self) -> Result<(), ApiError> {
+        self.mutate(|state| {
+            *state = State::default();
+            Ok(())
+        })?;
+        let _no_reload = match self.runtime_if_started() {
+            Some(_) => Some(self.settle().await?),
+            None => None,
+        };
+        for name in ["storage", "time-travel", "d1-exports", "d1-uploads"] {
+            match std::fs::remove_dir_all(self.inner.dir.path(name)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(ApiError::internal(error)),
+            }
+        }
+        std::fs::create_dir_all(self.inner.dir.storage()).map_err(ApiError::internal)
     }
 
     /// Asks the server to stop.

@@ -7,10 +7,18 @@ pub mod serve;
 
 pub mod api;
 pub mod app;
+pub mod bindings;
+pub mod control;
 pub mod envelope;
 pub mod extract;
 pub mod fail;
+pub mod faults;
+pub mod journal;
+pub mod mask;
+pub mod migrations;
+pub mod page;
 pub mod state;
+pub mod upload;
 pub mod world;
 
 pub mod crons;

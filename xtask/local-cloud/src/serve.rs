@@ -20,11 +20,13 @@ use tower::ServiceExt as _;
 use crate::app::{App, Config};
 use crate::disk::{StateDir, write_atomic};
 use crate::fail::Fail;
+use crate::faults::{Scope, suffer};
 use crate::runtime::RuntimeOptions;
-use crate::{api, edge, ids};
+use crate::{api, control, edge, ids, page};
 
 /// How long mutations must have been quiet before the world is applied without a request asking for it.
-const QUIET: Duration = Duration::from_millis(30);
+/// A reload costs a third of a second of CPU and a deploy is a train of mutations: better one reload at its end.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// Flags of `local-cloud serve`.
 #[derive(Debug, Clone, Args)]
@@ -271,7 +273,10 @@ async fn respond(app: App, control: Router, request: Request) -> Result<Response
             .await
             .unwrap_or_else(|never| match never {})
     } else {
-        edge::handle(app, request).await
+        let met = app
+            .faults()
+            .meet(Scope::Edge, request.method().as_str(), request.uri().path());
+        suffer(met, || edge::handle(app, request)).await
     };
     match response.extensions().get::<DropConnection>() {
         Some(_) => Err(DropConnection),
@@ -301,7 +306,9 @@ pub fn is_control_host(request: &Request) -> bool {
 
 fn control_router(app: App) -> Router {
     Router::new()
-        .nest("/client/v4", api::router())
+        .merge(control::router())
+        .route("/", axum::routing::get(page::index))
+        .nest("/client/v4", api::router(app.clone()))
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
 }

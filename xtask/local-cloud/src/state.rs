@@ -121,6 +121,8 @@ pub struct Version {
     pub startup_time_ms: u64,
     /// Hash of the content.
     pub etag: String,
+    /// The Worker's Durable Object migration tag when this version was made: no deployment may cross a migration.
+    pub migration_tag: Option<String>,
     /// Whether a preview URL exists (previews enabled, no Durable Objects).
     pub has_preview: bool,
     /// Uploaded settings nothing here acts on (placement, limits, …), kept to be read back.

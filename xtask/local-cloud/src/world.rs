@@ -58,6 +58,9 @@ pub struct Version {
 /// A Durable Object class of a Worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DurableObject {
+    /// Id of the namespace. The runtime keys the stored objects by it (Miniflare: `unsafeUniqueKey`), so a renamed
+    /// class keeps its objects and a class that was deleted and made again starts empty.
+    pub id: String,
     /// Class.
     pub class_name: String,
     /// SQLite-backed.
@@ -105,11 +108,12 @@ fn worker(script: &Script) -> Option<Worker> {
             .total_cmp(&share(&a.id))
             .then(b.number.cmp(&a.number))
     });
+    let previewed = script.subdomain.previews_enabled && script.durable_objects.is_empty();
     let previews = script
         .versions
         .iter()
         .rev()
-        .filter(|version| version.has_preview && !shares.contains_key(version.id.as_str()))
+        .filter(|version| previewed && !shares.contains_key(version.id.as_str()))
         .take(PREVIEW_VERSIONS_MAX);
     let versions = deployed
         .into_iter()
@@ -140,6 +144,7 @@ pub fn version(
             .durable_objects
             .iter()
             .map(|(class_name, namespace)| DurableObject {
+                id: namespace.id.clone(),
                 class_name: class_name.clone(),
                 sqlite: namespace.sqlite,
             })

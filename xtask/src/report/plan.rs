@@ -1,8 +1,5 @@
 //! A plan as text, JSON and a diagram: what `--dry-run` shows. Pure.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
 
 use serde_json::Value;

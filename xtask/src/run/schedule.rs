@@ -1,8 +1,5 @@
 //! Decides which step runs when. The only part of the engine with threads.
 
-#[cfg(test)]
-mod tests;
-
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
