@@ -230,13 +230,13 @@ fn find_config(entry: &WorkerEntry, file: &Path, problems: &mut Problems) -> Opt
             .is_some_and(|ext| ext == "toml" || ext == "json" || ext == "jsonc");
         if !path.is_file() {
             let message = format!("`config`: there is no `{config}` in `{shown}`");
-            problems.error(file, entry.at, message);
+            problems.error(file, entry.config_at, message);
             return None;
         }
         if !known {
             problems.error(
                 file,
-                entry.at,
+                entry.config_at,
                 "`config` must be a .toml, .json or .jsonc file",
             );
             return None;

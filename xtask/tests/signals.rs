@@ -84,23 +84,26 @@ fn run_as_child(script: &str) -> ! {
     std::process::exit(40)
 }
 
-/// Starts the process under test and waits for the process id that its script writes.
-fn start(test: &str, script: &str, folder: &Path) -> (Child, String) {
-    let pid_file = folder.join("pid");
-    let script = script.replace("PID_FILE", &pid_file.display().to_string());
+/// Starts the process under test; its script knows `PID_FILE`.
+fn start(test: &str, script: &str, folder: &Path) -> Child {
+    let pid_file = folder.join("pid").display().to_string();
     let itself = std::env::current_exe().expect("this test is a program");
-    let child = Command::new(itself)
+    Command::new(itself)
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
-        .env(SCRIPT, script)
+        .env(SCRIPT, script.replace("PID_FILE", &pid_file))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("this test starts again");
+        .expect("this test starts again")
+}
+
+/// Waits for the process id that the script writes.
+fn pid_written(folder: &Path) -> String {
     let until = Instant::now() + PATIENCE;
     loop {
-        let pid = std::fs::read_to_string(&pid_file).unwrap_or_default();
+        let pid = std::fs::read_to_string(folder.join("pid")).unwrap_or_default();
         if pid.ends_with('\n') {
-            return (child, pid.trim().to_owned());
+            return pid.trim().to_owned();
         }
         assert!(Instant::now() < until, "the script wrote no process id");
         std::thread::sleep(Duration::from_millis(20));
@@ -158,11 +161,12 @@ fn be_the_child_if_asked() {
 fn one_ctrl_c_ends_the_programs_and_lets_the_stage_tidy_up() {
     be_the_child_if_asked();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (child, pid) = start(
+    let child = start(
         "one_ctrl_c_ends_the_programs_and_lets_the_stage_tidy_up",
         "sleep 300 & echo $! > PID_FILE; wait",
         folder.path(),
     );
+    let pid = pid_written(folder.path());
     signal("INT", child.id());
     let (code, text) = end_of(child);
     assert_eq!(code, Some(40), "{text}");
@@ -177,11 +181,12 @@ fn one_ctrl_c_ends_the_programs_and_lets_the_stage_tidy_up() {
 fn a_terminate_after_the_interrupt_does_not_cut_the_tidying_short() {
     be_the_child_if_asked();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (child, pid) = start(
+    let child = start(
         "a_terminate_after_the_interrupt_does_not_cut_the_tidying_short",
         "trap '' TERM; sleep 300 & echo $! > PID_FILE; wait",
         folder.path(),
     );
+    let pid = pid_written(folder.path());
     signal("INT", child.id());
     std::thread::sleep(Duration::from_millis(200));
     signal("TERM", child.id());
@@ -198,11 +203,12 @@ fn a_terminate_after_the_interrupt_does_not_cut_the_tidying_short() {
 fn a_second_ctrl_c_kills_everything_at_once() {
     be_the_child_if_asked();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (child, pid) = start(
+    let child = start(
         "a_second_ctrl_c_kills_everything_at_once",
         "trap '' TERM; sleep 300 & echo $! > PID_FILE; wait",
         folder.path(),
     );
+    let pid = pid_written(folder.path());
     signal("INT", child.id());
     std::thread::sleep(Duration::from_millis(200));
     signal("INT", child.id());
@@ -217,11 +223,12 @@ fn a_second_ctrl_c_kills_everything_at_once() {
 fn a_kill_of_the_pipeline_ends_its_programs() {
     be_the_child_if_asked();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (child, pid) = start(
+    let child = start(
         "a_kill_of_the_pipeline_ends_its_programs",
         "echo $$ > PID_FILE; exec sleep 300",
         folder.path(),
     );
+    let pid = pid_written(folder.path());
     signal("KILL", child.id());
     let (code, _) = end_of(child);
     assert_eq!(code, None);

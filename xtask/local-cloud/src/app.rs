@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use tokio::sync::{Notify, OnceCell, OwnedRwLockReadGuard};
+use tokio::sync::{Notify, OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 use crate::disk::{StateDir, write_atomic};
 use crate::envelope::ApiError;
@@ -184,6 +184,18 @@ impl App {
             }
             drop(guard);
             self.apply().await?;
+        }
+    }
+
+    /// Like `settle`, and alone: no edge or storage request runs while the guard is held.
+    /// For work that stops the runtime for a moment, such as putting another file in the place of a database.
+    pub async fn settle_alone(&self) -> Result<OwnedRwLockWriteGuard<u64>, ApiError> {
+        loop {
+            drop(self.settle().await?);
+            let guard = self.inner.applied.clone().write_owned().await;
+            if *guard >= self.inner.generation.load(Ordering::SeqCst) {
+                return Ok(guard);
+            }
         }
     }
 

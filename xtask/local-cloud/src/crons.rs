@@ -13,7 +13,11 @@ use crate::{ids, routing};
 pub async fn run(app: &App, worker: &str, cron: &str) -> Result<Value, ApiError> {
     let version = app.read(|state| {
         let script = state.script(worker)?;
-        if !script.schedules.iter().any(|schedule| schedule.cron == cron) {
+        if !script
+            .schedules
+            .iter()
+            .any(|schedule| schedule.cron == cron)
+        {
             return Err(unknown_cron(script, cron));
         }
         let point = routing::fraction(&ids::hex32());

@@ -53,7 +53,9 @@ fn by_label(state: &State, label: &str) -> Option<Target> {
         .values()
         .filter(|script| script.subdomain.previews_enabled)
         .find_map(|script| {
-            let prefix = label.strip_suffix(script.name.as_str())?.strip_suffix('-')?;
+            let prefix = label
+                .strip_suffix(script.name.as_str())?
+                .strip_suffix('-')?;
             let version = previewed(script, prefix)?;
             Some(Target {
                 script: script.name.clone(),

@@ -1,6 +1,8 @@
 //! Durable Object migrations: how the classes a script owns came about. Pure bookkeeping; what is already applied on
 //! Cloudflare is not known here.
 
+use serde_json::Value;
+
 use super::section::Section;
 
 /// One Durable Object migration.
@@ -126,6 +128,18 @@ pub(crate) fn live_classes(migrations: &[DoMigration]) -> Vec<(String, bool)> {
     live
 }
 
+/// The classes that `exports` declares: the form without migrations, where each class says what became of it.
+pub(crate) fn exported_classes(config: &Value) -> Vec<(String, bool)> {
+    let exports = config.get("exports").and_then(Value::as_object);
+    let class = |(name, export): (&String, &Value)| {
+        let text = |key: &str| export.get(key).and_then(Value::as_str);
+        let is_class = text("type") == Some("durable-object");
+        let is_live = matches!(text("state"), None | Some("created" | "expecting-transfer"));
+        (is_class && is_live).then(|| (name.clone(), text("storage") != Some("legacy-kv")))
+    };
+    exports.into_iter().flatten().filter_map(class).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,5 +205,19 @@ mod tests {
         ];
         let live = live_classes(&migrations);
         assert!(live.contains(&("A".to_owned(), false)) && live.contains(&("B".to_owned(), true)));
+    }
+
+    #[test]
+    fn exports_declare_classes_without_migrations() {
+        let config = serde_json::json!({ "exports": {
+            "A": { "type": "durable-object", "storage": "sqlite" },
+            "B": { "type": "durable-object", "state": "created", "storage": "legacy-kv" },
+            "C": { "type": "durable-object", "state": "deleted" },
+            "D": { "type": "worker" },
+            "E": 7,
+        } });
+        let expected = [("A".to_owned(), true), ("B".to_owned(), false)];
+        assert_eq!(exported_classes(&config), expected);
+        assert_eq!(exported_classes(&serde_json::json!({ "exports": [] })), []);
     }
 }

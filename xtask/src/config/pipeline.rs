@@ -68,8 +68,8 @@ pub struct WorkerEntry {
     pub at: Place,
     /// Where `path` stands.
     pub path_at: Place,
-    /// Where `env` stands.
-    pub env_at: Place,
+    /// Where `config` stands.
+    pub config_at: Place,
     /// Where each secret is named.
     pub secrets_at: Vec<Place>,
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::source::{Place, Problems, Source};
 use super::suggest;
-use super::tree::{Kind, Node, Table};
+use super::tree::{Entry, Kind, Node, Table};
 
 /// The problems found while one file is read.
 pub(crate) struct Notes<'s> {
@@ -257,12 +257,15 @@ impl<'n> Section<'n> {
         let Some(parent) = self.section(key) else {
             return Vec::new();
         };
-        let entries = &parent.table.entries;
-        let named = |name: &String| Some((name.clone(), parent.section(name)?));
-        entries
-            .iter()
-            .filter_map(|entry| named(&entry.key))
-            .collect()
+        // Not by asking for each name: that would search the table once per entry.
+        let named = |entry: &'n Entry| match &entry.value.kind {
+            Kind::Table(table) => {
+                let section = parent.inner(parent.path_of(&entry.key), &entry.value, table);
+                Some((entry.key.clone(), section))
+            }
+            _ => parent.wrong(&entry.key, &entry.value, "a table"),
+        };
+        parent.table.entries.iter().filter_map(named).collect()
     }
 
     /// Rejects every key that was not asked for, with the nearest valid name.

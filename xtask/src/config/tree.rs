@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use jsonc_parser::ast;
-use jsonc_parser::tokens::{Token, TokenAndRange};
-use jsonc_parser::{CollectOptions, ParseOptions, ParseResult};
+use jsonc_parser::tokens::Token;
+use jsonc_parser::{CollectOptions, ParseOptions, Scanner};
 use serde_json::Value;
 use toml_edit::{Item, TableLike};
 
@@ -187,62 +187,70 @@ fn toml_value(value: &toml_edit::Value, key_span: &Range<usize>) -> Node {
 
 // --- JSON and JSONC ---
 
+/// Deeper than any real config, and far from what would exhaust the parser's stack.
+const DEPTH_MAX: usize = 128;
+
 fn parse_jsonc(source: &Source, problems: &mut Problems) -> Option<Node> {
-    let collect = CollectOptions {
-        tokens: true,
-        ..CollectOptions::default()
+    let invalid = |problems: &mut Problems, offset: usize, message: &str| {
+        let place = source.place(offset);
+        problems.error(&source.path, place, format!("invalid JSON: {message}"));
+        None
     };
+    if let Some((offset, message)) = too_lenient(&source.text) {
+        return invalid(problems, offset, message);
+    }
     let options = ParseOptions {
         allow_comments: true,
         allow_loose_object_property_names: false,
         allow_trailing_commas: true,
     };
-    let ParseResult { value, tokens, .. } =
-        match jsonc_parser::parse_to_ast(&source.text, &collect, &options) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                // The first sentence only: the rest of some messages quotes the file.
-                let text = error.kind().to_string();
-                let text = lower_first(text.split(". ").next().unwrap_or(&text));
-                let place = source.place(error.range().start);
-                problems.error(&source.path, place, format!("invalid JSON: {text}"));
-                return None;
-            }
-        };
-    if let Some((offset, message)) = too_lenient(source, tokens.as_deref().unwrap_or_default()) {
-        problems.error(
-            &source.path,
-            source.place(offset),
-            format!("invalid JSON: {message}"),
-        );
-        return None;
+    let parsed = jsonc_parser::parse_to_ast(&source.text, &CollectOptions::default(), &options);
+    match parsed.map(|parsed| parsed.value) {
+        Ok(Some(value)) => Some(json_node(&value, source, problems)),
+        Ok(None) => {
+            problems.error(&source.path, source.place(0), "the file is empty");
+            None
+        }
+        Err(error) => {
+            // The first sentence only: the rest of some messages quotes the file.
+            let text = error.kind().to_string();
+            let text = lower_first(text.split(". ").next().unwrap_or(&text));
+            invalid(problems, error.range().start, &text)
+        }
     }
-    let Some(value) = value else {
-        problems.error(&source.path, source.place(0), "the file is empty");
-        return None;
-    };
-    Some(json_node(&value, source, problems))
 }
 
-/// What the parser lets pass and wrangler does not: a missing comma, a string in single quotes.
-fn too_lenient(source: &Source, tokens: &[TokenAndRange<'_>]) -> Option<(usize, &'static str)> {
+/// What the parser lets pass and wrangler does not (a missing comma, a string in single quotes), and what would exhaust
+/// its stack. Text that is no JSON at all is left to the parser.
+fn too_lenient(text: &str) -> Option<(usize, &'static str)> {
+    let mut scanner = Scanner::new(text);
     let mut after_value = false;
-    for token in tokens {
-        let start = token.range.start;
-        let begins_value = !matches!(
-            token.token,
-            Token::Comma | Token::Colon | Token::CloseBrace | Token::CloseBracket
-        );
-        if begins_value && after_value {
+    let mut depth = 0_usize;
+    while let Ok(Some(token)) = scanner.scan() {
+        let start = scanner.token_start();
+        let (begins_value, ends_value) = match token {
+            Token::CommentLine(_) | Token::CommentBlock(_) => continue,
+            Token::Comma | Token::Colon => (false, false),
+            Token::OpenBrace | Token::OpenBracket => {
+                depth += 1;
+                (true, false)
+            }
+            Token::CloseBrace | Token::CloseBracket => {
+                depth = depth.saturating_sub(1);
+                (false, true)
+            }
+            _ => (true, true),
+        };
+        if depth > DEPTH_MAX {
+            return Some((start, "this is nested too deeply"));
+        }
+        if begins_value && after_value && depth > 0 {
             return Some((start, "expected a comma before this"));
         }
-        if source.text.as_bytes().get(start) == Some(&b'\'') {
+        if text.as_bytes().get(start) == Some(&b'\'') {
             return Some((start, "strings need double quotes"));
         }
-        after_value = !matches!(
-            token.token,
-            Token::Comma | Token::Colon | Token::OpenBrace | Token::OpenBracket
-        );
+        after_value = ends_value;
     }
     None
 }

@@ -75,7 +75,7 @@ pub struct Assets {
 }
 
 /// Keys a named environment does not take over from the top level.
-const NOT_INHERITED: [&str; 46] = [
+const NOT_INHERITED: [&str; 43] = [
     "agent_memory",
     "ai",
     "ai_search",
@@ -88,7 +88,6 @@ const NOT_INHERITED: [&str; 46] = [
     "connect",
     "containers",
     "d1_databases",
-    "data_blobs",
     "define",
     "dispatch_namespaces",
     "durable_objects",
@@ -111,7 +110,6 @@ const NOT_INHERITED: [&str; 46] = [
     "stream",
     "streaming_tail_consumers",
     "tail_consumers",
-    "text_blobs",
     "unsafe",
     "unsafe_hello_world",
     "vars",
@@ -119,7 +117,6 @@ const NOT_INHERITED: [&str; 46] = [
     "version_metadata",
     "vpc_networks",
     "vpc_services",
-    "wasm_modules",
     "worker_loaders",
     "workflows",
 ];
@@ -136,9 +133,16 @@ impl WranglerConfig {
         config
     }
 
-    /// The Durable Object classes this script owns after all its migrations, and whether each is backed by SQLite.
+    /// The Durable Object classes this script owns after all its migrations (or by its newer `exports` table), and
+    /// whether each is backed by SQLite.
     pub fn live_durable_classes(&self) -> Vec<(String, bool)> {
-        durable::live_classes(&self.migrations)
+        let mut live = durable::live_classes(&self.migrations);
+        for (class, sqlite) in durable::exported_classes(&self.raw) {
+            if !live.iter().any(|(known, _)| *known == class) {
+                live.push((class, sqlite));
+            }
+        }
+        live
     }
 
     /// The tag of the newest migration.

@@ -1,5 +1,8 @@
 //! A plan as text, JSON and a diagram: what `--dry-run` shows. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use serde_json::Value;

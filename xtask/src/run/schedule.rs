@@ -1,5 +1,8 @@
 //! Decides which step runs when. The only part of the engine with threads.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,15 +6,16 @@
 
 mod github;
 mod live;
+mod sink;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use self::live::Live;
+use self::sink::Sink;
 pub use self::text::{clean_line, fit, human_duration, width};
 use crate::env::Env;
 use crate::error::render;
@@ -60,13 +61,6 @@ struct Screen {
     /// `$ command` of the steps of the running plan, by id, for groups and failures.
     commands: std::collections::HashMap<String, String>,
     steps_done: usize,
-}
-
-enum Sink {
-    /// stderr for people, stdout for data.
-    Process,
-    /// Kept in memory, for tests.
-    Memory { said: String, data: String },
 }
 
 impl Ui {
@@ -395,35 +389,5 @@ fn command_of(step: &Step) -> Option<(String, String)> {
     match &step.action {
         Action::Command(command) => Some((step.id.clone(), command.display.clone())),
         _ => None,
-    }
-}
-
-impl Sink {
-    /// Nobody can be told that the terminal is gone, so a failed write is not an error.
-    fn say(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        match self {
-            Sink::Process => {
-                let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            }
-            Sink::Memory { said, .. } => said.push_str(text),
-        }
-    }
-
-    fn data(&mut self, text: &str) {
-        match self {
-            Sink::Process => {
-                let mut stdout = std::io::stdout().lock();
-                // A reader that closed the pipe (`| head`) has what it wanted.
-                let _ = writeln!(stdout, "{text}");
-                let _ = stdout.flush();
-            }
-            Sink::Memory { data, .. } => {
-                data.push_str(text);
-                data.push('\n');
-            }
-        }
     }
 }

@@ -14,7 +14,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use super::sqlite_file;
 
 /// How many bookmarks and how many days of them are kept. A choice: the real service keeps every change of 30 days.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +42,7 @@ pub struct Entry {
     pub bookmark: String,
     /// When the content was recorded, in milliseconds since 1970.
     pub at_ms: u64,
-    /// SHA-256 of the SQLite file.
+    /// Hash of what is in the SQLite file.
     pub content: String,
 }
 
@@ -115,7 +116,7 @@ impl Timeline {
     /// Takes in the snapshot at [`Timeline::incoming`]. Content equal to the latest entry makes no new bookmark.
     pub fn record(&mut self, at_ms: u64) -> io::Result<Entry> {
         let incoming = self.incoming();
-        let (content, bytes) = hash_file(&incoming)?;
+        let (content, bytes) = sqlite_file::digest(&incoming)?;
         if let Some(latest) = self.latest()
             && latest.content == content
         {
@@ -196,17 +197,6 @@ fn bookmark(sequence: u32, bytes: u64, at_ms: u64, content: &str) -> String {
     let pages = bytes / 4096;
     let day = at_ms / (24 * 3600 * 1000);
     format!("{sequence:08x}-{pages:08x}-{day:08x}-{}", &content[..32])
-}
-
-fn hash_file(path: &Path) -> io::Result<(String, u64)> {
-    let mut hasher = Sha256::new();
-    let bytes = io::copy(&mut fs::File::open(path)?, &mut hasher)?;
-    let hash = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok((hash, bytes))
 }
 
 #[cfg(test)]

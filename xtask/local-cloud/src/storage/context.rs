@@ -76,6 +76,10 @@ impl Context {
         body: &Value,
     ) -> Result<Result<Value, String>, ApiError> {
         let _no_reload = self.app.settle().await?;
+        self.post(path, body).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Result<Value, String>, ApiError> {
         match self.app.runtime().await?.post(path, body).await {
             Ok(answer) => Ok(Ok(answer)),
             Err(RuntimeError::Refused(message)) => Ok(Err(message)),
@@ -86,6 +90,13 @@ impl Context {
     /// Like [`Context::ask`], for requests the sidecar has no reason to refuse.
     pub(super) async fn sidecar(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
         self.ask(path, body).await?.map_err(ApiError::internal)
+    }
+
+    /// Like [`Context::sidecar`], for requests that make the sidecar close its storage: they wait for the requests
+    /// under way, and new ones wait for them, so that nobody notices.
+    pub(super) async fn sidecar_alone(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
+        let _nobody_else = self.app.settle_alone().await?;
+        self.post(path, body).await?.map_err(ApiError::internal)
     }
 }
 

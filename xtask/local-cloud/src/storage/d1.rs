@@ -118,7 +118,7 @@ pub(super) async fn delete(
     let _turn = shared.turn.lock().await;
     // Data before name: a crash in between leaves an empty database, which can be deleted again.
     context
-        .sidecar("/d1/delete", &json!({ "database_id": uuid }))
+        .sidecar_alone("/d1/delete", &json!({ "database_id": uuid }))
         .await?;
     time_travel::forget(&context, &uuid).map_err(ApiError::internal)?;
     context.app.mutate(|state| {

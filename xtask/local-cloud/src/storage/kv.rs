@@ -81,7 +81,7 @@ pub(super) async fn rename(
 pub(super) async fn delete(context: Context, Path((_, id)): Path<(String, String)>) -> ApiResult {
     find(&context, &id)?;
     context
-        .sidecar("/kv/drop", &json!({ "namespace_id": id }))
+        .sidecar_alone("/kv/drop", &json!({ "namespace_id": id }))
         .await?;
     context.app.mutate(|state| {
         state.kv.remove(&id);

@@ -10,6 +10,7 @@ mod d1;
 mod d1_jobs;
 mod d1_query;
 mod d1_transfer;
+mod sqlite_file;
 mod time_travel;
 
 mod kv;

@@ -107,7 +107,7 @@ pub(super) async fn delete(context: Context, Path((_, name)): Path<(String, Stri
         return Err(ApiError::new(409, 10008, message));
     }
     context
-        .sidecar("/r2/drop", &json!({ "bucket": name }))
+        .sidecar_alone("/r2/drop", &json!({ "bucket": name }))
         .await?;
     context.app.mutate(|state| {
         state.r2.remove(&name);

@@ -71,7 +71,7 @@ pub(super) async fn restore(
     };
     let from = timeline.file(&target);
     context
-        .sidecar("/d1/restore", &json!({ "database_id": uuid, "from": from }))
+        .sidecar_alone("/d1/restore", &json!({ "database_id": uuid, "from": from }))
         .await?;
     timeline
         .record_again(&target, now_ms())
@@ -105,11 +105,13 @@ pub(super) async fn ensure_first(context: &Context, uuid: &str) -> Result<(), Ap
     Ok(())
 }
 
-/// The bookmark recorded last, without looking whether the database has moved on.
-pub(super) fn last(context: &Context, uuid: &str) -> Result<Option<String>, ApiError> {
-    Ok(timeline(context, uuid)?
+/// The bookmark recorded last, without looking whether the database has moved on; empty if there is none.
+pub(super) fn last(context: &Context, uuid: &str) -> Result<String, ApiError> {
+    let timeline = timeline(context, uuid)?;
+    Ok(timeline
         .latest()
-        .map(|entry| entry.bookmark.clone()))
+        .map(|entry| entry.bookmark.clone())
+        .unwrap_or_default())
 }
 
 /// Removes the points of a deleted database.

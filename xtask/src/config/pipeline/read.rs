@@ -30,8 +30,9 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
                 .error(*place, format!("the script name `{name}` {why}"));
         }
     }
-    let workers = file.named_sections("workers").into_iter();
-    let workers = workers.filter_map(|(name, section)| {
+    let workers = file.named_sections("workers");
+    let ships_nothing = workers.is_empty();
+    let workers = workers.into_iter().filter_map(|(name, section)| {
         if !names::is_short_name(&name) {
             let message =
                 format!("the short name `{name}` may hold only letters, digits, `-`, `_` and `.`");
@@ -62,7 +63,7 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         separate_bindings: file.strings("separate_bindings").unwrap_or_default(),
     };
     file.reject_unknown();
-    if file.named_sections("workers").is_empty() {
+    if ships_nothing {
         let fix = "add a table such as `[workers.main]` with the `path` of its folder";
         file.notes.error_with_fix(
             file.at("workers"),
@@ -124,7 +125,7 @@ fn read_worker(root: &Path, section: &Section<'_>) -> Option<WorkerEntry> {
         inputs: inputs.collect(),
         at: section.place(),
         path_at: section.at("path"),
-        env_at: section.at("env"),
+        config_at: section.at("config"),
         secrets_at: secrets.iter().map(|(_, place)| *place).collect(),
         secrets: secrets.into_iter().map(|(name, _)| name).collect(),
     };

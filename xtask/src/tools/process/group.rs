@@ -42,6 +42,10 @@ impl Ending {
         } else {
             return;
         };
+        io.line(&format!(
+            "ending the program: {}",
+            self.killed.unwrap_or_default()
+        ));
         signal_group(self.group, libc::SIGTERM);
         self.kill_at = Some(now + TERM_GRACE);
     }

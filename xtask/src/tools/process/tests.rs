@@ -83,9 +83,11 @@ fn lines_reach_the_io_as_they_arrive() {
     let io = Io::new("step", &ui, Interrupt::detached());
     let seen = std::thread::scope(|scope| {
         let running = scope.spawn(|| {
-            run(&sh("echo first; sleep 0.5; echo second"), &env(), &io, LONG).expect("sh starts")
+            run(&sh("echo first; sleep 2; echo second"), &env(), &io, LONG).expect("sh starts")
         });
-        std::thread::sleep(Duration::from_millis(300));
+        while io.log_now().is_empty() && !running.is_finished() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let early = io.log_now();
         running.join().expect("no panic");
         early
@@ -173,7 +175,7 @@ fn a_missing_secret_program_or_folder_is_told_before_anything_starts() {
 fn a_timeout_ends_the_grandchildren_too() {
     let finished = run_sh("sleep 300 & echo $!; wait", Duration::from_millis(300));
     assert_eq!(finished.killed, Some("timeout"));
-    assert!(finished.duration < Duration::from_secs(2), "{finished:?}");
+    assert!(finished.duration < Duration::from_secs(10), "{finished:?}");
     assert_gone(&finished.stdout);
 }
 
@@ -192,15 +194,15 @@ fn a_program_that_ignores_the_request_is_killed() {
 fn what_a_program_leaves_behind_is_killed() {
     let finished = run_sh("sleep 300 & echo $!", LONG);
     assert_eq!((finished.status, finished.killed), (0, None));
-    assert!(finished.duration < Duration::from_secs(2), "{finished:?}");
+    assert!(finished.duration < Duration::from_secs(10), "{finished:?}");
     assert_gone(&finished.stdout);
 }
 
 #[test]
 fn a_process_that_left_the_group_cannot_hold_the_step_up() {
-    let finished = run_sh("setsid sleep 3 & echo started", LONG);
+    let finished = run_sh("setsid sleep 15 & echo started", LONG);
     assert_eq!(finished.stdout, "started\n");
-    assert!(finished.duration < Duration::from_secs(2), "{finished:?}");
+    assert!(finished.duration < Duration::from_secs(10), "{finished:?}");
 }
 
 #[test]

@@ -151,9 +151,9 @@ fn which_config_ships() {
         chosen,
         &[("a/wrangler.txt", "")],
         expect![[r#"
-        pipeline.toml:1:1: error: `config` must be a .toml, .json or .jsonc file
-        pipeline.toml:4:1: error: `config`: there is no `gone.toml` in `a`
-    "#]],
+            pipeline.toml:3:10: error: `config` must be a .toml, .json or .jsonc file
+            pipeline.toml:6:10: error: `config`: there is no `gone.toml` in `a`
+        "#]],
     );
 }
 

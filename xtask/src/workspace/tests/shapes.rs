@@ -343,3 +343,32 @@ fn a_workers_defaults() {
         workspace.root.file_name().and_then(|name| name.to_str())
     );
 }
+
+#[test]
+fn nothing_a_file_holds_can_crash_the_reader() {
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(60_000), "]".repeat(60_000));
+    let (config, problems) = read("wrangler.json", &deep, None);
+    assert_eq!(config, None);
+    assert_eq!(
+        problems,
+        "wrangler.json:1:133: error: invalid JSON: this is nested too deeply\n"
+    );
+    for (file, text) in [
+        ("wrangler.toml", format!("a = {}", "[".repeat(60_000))),
+        ("wrangler.toml", format!("a{} = 1", ".a".repeat(60_000))),
+        ("wrangler.toml", format!("a = {}1", "{ a = ".repeat(60_000))),
+        ("wrangler.json", "}{".to_owned()),
+        ("wrangler.json", "{\"a\": \"\\ud800\"}".to_owned()),
+        (
+            "wrangler.json",
+            "{\"a\": 1e999, \"b\": 99999999999999999999}".to_owned(),
+        ),
+        ("wrangler.json", "{} {}".to_owned()),
+        ("wrangler.json", "{ \"a\": \"open".to_owned()),
+        ("wrangler.toml", "\0".to_owned()),
+    ] {
+        let (config, problems) = read(file, &text, None);
+        assert_eq!(config, None, "{file}");
+        assert!(problems.contains(": error: "), "{file}: {problems}");
+    }
+}

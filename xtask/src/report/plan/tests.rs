@@ -1,0 +1,121 @@
+//! One plan in its three forms.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+
+use super::*;
+use crate::plan::{Command, Probe, Rest};
+
+fn sample_plan() -> Plan {
+    let mut plan = Plan::new("deploy");
+    let command = Command {
+        display: "wrangler versions upload --config workers/main/wrangler.toml".to_owned(),
+        program: "node".to_owned(),
+        argv: vec!["cli.js".to_owned()],
+        cwd: "/repo".into(),
+        env: BTreeMap::new(),
+        secret_env: vec!["CLOUDFLARE_API_TOKEN".to_owned()],
+        env_remove: Vec::new(),
+        secrets_on_stdin: Vec::new(),
+    };
+    let upload = Step::new(
+        "stage",
+        "upload main",
+        "upload main",
+        Action::Command(command),
+    );
+    plan.push(upload.retry(3, 500));
+    let nothing = Step::new("stage", "upload agent", "upload agent", Action::Nothing);
+    plan.push(nothing.done("unchanged since r-1"));
+    let probe = Probe {
+        url: "https://kiamichibizconnect.com/health".to_owned(),
+        overrides: [("main".to_owned(), "v-1".to_owned())].into(),
+        status: 200,
+        fields: BTreeMap::new(),
+        within_secs: 30,
+    };
+    let smoke = Step::new("smoke", "smoke main", "smoke main", Action::Probe(probe));
+    plan.push(smoke.needs(["upload main", "upload agent"]));
+    let rest = Rest {
+        method: "POST".to_owned(),
+        path: "/accounts/a/workers/scripts/main/deployments".to_owned(),
+        body: None,
+        tolerate: Vec::new(),
+    };
+    let mut promote = Step::new(
+        "promote",
+        "promote main",
+        "promote main",
+        Action::Rest(rest),
+    );
+    promote.on_failure = crate::plan::OnFailure::Warn;
+    plan.push(promote.needs(["smoke main", "upload main"]));
+    plan.push(Step::new(
+        "promote",
+        "bake \"10%\"",
+        "wait",
+        Action::Wait { seconds: 60 },
+    ));
+    plan.notes
+        .push("first upload of agent goes live at once".to_owned());
+    plan
+}
+
+#[test]
+fn a_plan_as_text() {
+    expect![[r#"
+        deploy: 5 steps
+
+        stage
+          1. upload main (up to 3 attempts)
+             $ wrangler versions upload --config workers/main/wrangler.toml
+          2. upload agent (skipped: unchanged since r-1)
+
+        smoke
+          3. smoke main (after 1-2)
+             GET https://kiamichibizconnect.com/health until it answers 200 (on 1 staged version)
+
+        promote
+          4. promote main (after 1, 3; a failure only warns)
+             POST /accounts/a/workers/scripts/main/deployments
+          5. bake "10%"
+             wait 60s
+
+        note: first upload of agent goes live at once"#]]
+    .assert_eq(&plan_text(&sample_plan()));
+    assert_eq!(plan_text(&Plan::new("deploy")), "deploy: nothing to do");
+}
+
+#[test]
+fn a_plan_as_a_diagram() {
+    expect![[r#"
+        flowchart LR
+          subgraph g1["stage"]
+            s1["upload main"]
+            s2(["upload agent"])
+          end
+          subgraph g3["smoke"]
+            s3["smoke main"]
+          end
+          subgraph g4["promote"]
+            s4["promote main"]
+            s5["bake 10"]
+          end
+          s1 --> s3
+          s2 --> s3
+          s3 --> s4
+          s1 --> s4"#]]
+    .assert_eq(&plan_mermaid(&sample_plan()));
+}
+
+#[test]
+fn a_plan_as_json_names_secrets_but_holds_none() {
+    let json = plan_json(&sample_plan());
+    assert_eq!(json["steps"][0]["action"]["kind"], "command");
+    assert_eq!(
+        json["steps"][0]["action"]["secret_env"][0],
+        "CLOUDFLARE_API_TOKEN"
+    );
+    assert_eq!(json["steps"][4]["action"]["seconds"], 60);
+}
