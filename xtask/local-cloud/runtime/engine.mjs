@@ -20,6 +20,7 @@ export class Engine {
     this.entryPort = null;
     this.good = null; // { key, plan } of what runs
     this.queue = Promise.resolve();
+    this.storing = new Set(); // storage requests in flight
   }
 
   /** Makes `world` run. On failure the last good world runs, and the error names the worker at fault. */
@@ -106,7 +107,15 @@ export class Engine {
 
   /** A request to the storage worker; answers `{ok, …}` as it does. */
   async store(operation, body) {
+    // No request starts while the runtime is being replaced, or about to be.
+    for (let seen = null; seen !== this.queue;) await (seen = this.queue);
     if (this.miniflare === null) await this.apply(EMPTY_WORLD);
+    const request = this.dispatch(operation, body);
+    this.storing.add(request);
+    return await request.finally(() => this.storing.delete(request));
+  }
+
+  async dispatch(operation, body) {
     const response = await this.miniflare.dispatchFetch(`http://storage.local/${operation}`, {
       method: "POST", body: JSON.stringify(body), headers: { "MF-Route-Override": STORAGE },
     });
@@ -146,7 +155,7 @@ export class Engine {
   }
 
   oneAtATime(work) {
-    const result = this.queue.then(work);
+    const result = this.queue.then(() => Promise.allSettled(this.storing)).then(work);
     this.queue = result.catch(() => {}); // the caller of `result` sees the error
     return result;
   }
