@@ -136,7 +136,10 @@ fn a_search_finds_what_the_api_wrote_to_the_database() {
         const like = '%' + new URL(request.url).searchParams.get('q') + '%';
         return Response.json((await env.DB.prepare('SELECT name FROM shops WHERE name LIKE ?').bind(like).all()).results); } };";
     Upload::new("main", source)
-        .with("bindings", json!([{ "type": "d1", "name": "DB", "id": id }]))
+        .with(
+            "bindings",
+            json!([{ "type": "d1", "name": "DB", "id": id }]),
+        )
         .deploy(&cloud);
     assert_eq!(
         get(&cloud, "main", "/search?q=book").json(),
@@ -404,11 +407,7 @@ fn crons_run_on_request_and_tails_tell() {
     assert_eq!(request["scriptName"], "jobs");
     assert_eq!(request["logs"][0]["message"], json!(["seen", "GET"]));
     let id = tail["id"].as_str().expect("an id");
-    cloud.result(
-        "DELETE",
-        &format!("/workers/scripts/jobs/tails/{id}"),
-        None,
-    );
+    cloud.result("DELETE", &format!("/workers/scripts/jobs/tails/{id}"), None);
 }
 
 #[test]
@@ -432,10 +431,7 @@ fn a_reload_under_load_fails_no_request() {
         }
         for round in 0..5 {
             Upload::answering("changing", &format!("round {round}")).deploy(&cloud);
-            assert_eq!(
-                get(&cloud, "changing", "/").body,
-                format!("round {round}")
-            );
+            assert_eq!(get(&cloud, "changing", "/").body, format!("round {round}"));
         }
         stop.store(true, Ordering::Relaxed);
     });
@@ -463,10 +459,7 @@ fn open_websocket(cloud: &Cloud, host: &str, path: &str, protocol: Option<&str>)
     }
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
-    assert!(
-        answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-        "{answer}"
-    );
+    assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
     stream
 }
 
