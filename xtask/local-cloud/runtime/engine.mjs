@@ -95,6 +95,7 @@ export class Engine {
   /** Which worker made the runtime refuse a plan. */
   async culprit(plan, error) {
     const reason = String(error?.message ?? error).replaceAll("core:user:", "");
+    if (error?.worker) return { worker: error.worker, message: `worker \`${error.worker}\` could not be laid out: ${reason}` };
     for (const worker of plan.workers) {
       if (worker.kind !== "version") continue;
       const trial = await this.trials.ofPlan(worker);
@@ -103,6 +104,12 @@ export class Engine {
     const named = /service ([^:\s]+)(?::|\s)/.exec(reason)?.[1];
     const worker = plan.workers.find(({ name }) => name === named)?.script ?? null;
     return { worker, message: `${worker ? `worker \`${worker}\`` : "the world"} could not be loaded: ${reason}` };
+  }
+
+  /** Which version runs under which name. */
+  running() {
+    const versions = (this.good?.plan.workers ?? []).filter(({ kind }) => kind === "version");
+    return Object.fromEntries(versions.map(({ name, version }) => [name, version]));
   }
 
   /** A request to the storage worker; answers `{ok, …}` as it does. */

@@ -86,10 +86,7 @@ async fn serve(
     let (version, name) = chosen(app, target, request.headers())
         .ok_or_else(|| unavailable(&"this Worker has no deployment"))?;
     if let Some(fault) = runtime.world_fault()
-        && fault
-            .worker
-            .as_ref()
-            .is_none_or(|worker| *worker == target.script)
+        && fault.keeps_out(&name, &version)
     {
         return Err(unavailable(&fault.message));
     }

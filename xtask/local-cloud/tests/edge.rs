@@ -495,3 +495,49 @@ fn read_text(stream: &mut TcpStream) -> String {
         }
     }
 }
+
+#[test]
+fn a_dead_sidecar_comes_back() {
+    let cloud = Cloud::start();
+    Upload::answering("steady", "steady").deploy(&cloud);
+    assert_eq!(get(&cloud, "steady", "/").body, "steady");
+    let sidecar = children(cloud.pid());
+    assert_eq!(sidecar.len(), 1, "{sidecar:?}");
+    let runtimes = children(sidecar[0]);
+    kill(sidecar[0]);
+    assert_eq!(get(&cloud, "steady", "/").body, "steady");
+    // Nothing of the first one is left to hold the storage files.
+    assert!(!runtimes.is_empty());
+    for runtime in runtimes {
+        let gone = !std::path::Path::new(&format!("/proc/{runtime}")).exists();
+        assert!(gone || !cfg!(target_os = "linux"), "{runtime} still runs");
+    }
+}
+
+/// Process ids of the children of a process.
+fn children(pid: u32) -> Vec<u32> {
+    let output = shell("ps -A -o pid=,ppid=");
+    let pairs = output
+        .lines()
+        .filter_map(|line| line.trim().split_once(char::is_whitespace));
+    pairs
+        .filter(|(_, parent)| parent.trim() == pid.to_string())
+        .filter_map(|(child, _)| child.parse().ok())
+        .collect()
+}
+
+fn kill(pid: u32) {
+    shell(&format!("kill -KILL {pid}"));
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the processes are what is tested"
+)]
+fn shell(command: &str) -> String {
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", command])
+        .output()
+        .expect("a shell");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
