@@ -142,7 +142,7 @@ async fn kill_group(group: Option<u32>) {
     let Some(group) = group else { return };
     // Nobody left to kill is what is wanted.
     let _ = Command::new("/bin/sh")
-        .args(["-c", "kill -KILL -- \"-$0\"", &group.to_string()])
+        .args(["-c", "kill -s KILL -- \"-$0\"", &group.to_string()])
         .stderr(Stdio::null())
         .status()
         .await;

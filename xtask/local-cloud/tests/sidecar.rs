@@ -20,7 +20,10 @@ fn the_sidecar_keeps_its_protocol() {
     let output = Command::new(support::node())
         .args(["--disable-warning=ExperimentalWarning", "--test"])
         .args(tests)
-        .env("LOCAL_CLOUD_REPO_ROOT", modules.parent().unwrap_or(&modules))
+        .env(
+            "LOCAL_CLOUD_REPO_ROOT",
+            modules.parent().unwrap_or(&modules),
+        )
         .output()
         .expect("node starts");
     let said = String::from_utf8_lossy(&output.stdout);
