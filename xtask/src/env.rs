@@ -24,10 +24,6 @@ pub struct Env {
 
 impl Env {
     /// Reads the surroundings of this process.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the environment"
-    )]
     pub fn read() -> Env {
         // `vars_os` rather than `vars`: a variable that is not UTF-8 must not stop the pipeline; it cannot be one of ours.
         let vars = std::env::vars_os()

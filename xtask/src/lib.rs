@@ -1,14 +1,22 @@
 //! The pipeline of a Cloudflare Workers monorepo as a library; the binary only calls [`cli`]'s entry.
 //! Reading order: error, env, config, workspace, plan, run, report, tools, stages.
 
+pub mod cli;
 pub mod config;
+pub mod context;
+pub mod derive;
+pub mod digest;
 pub mod env;
 pub mod error;
 pub mod interrupt;
+pub mod ledger;
+pub mod live;
 pub mod mask;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod stages;
+pub mod target;
 pub mod tools;
 pub mod ui;
 pub mod workspace;

@@ -92,10 +92,28 @@ pub struct Rest {
     pub method: String,
     /// The path behind `/client/v4`, account included.
     pub path: String,
-    /// The JSON body.
+    /// The JSON body, or a ready text when `content_type` says so.
     pub body: Option<Value>,
+    /// The type of a body that is not JSON (an upload form).
+    pub content_type: Option<String>,
+    /// True when sending it twice does no harm, so that a lost answer may be asked for again.
+    pub repeatable: bool,
     /// Error codes of Cloudflare which mean "already as wanted".
     pub tolerate: Vec<i64>,
+}
+
+impl Rest {
+    /// A write that sets a state, so that sending it twice does no harm.
+    pub fn set(method: &str, path: impl Into<String>, body: Value) -> Rest {
+        Rest {
+            method: method.to_owned(),
+            path: path.into(),
+            body: Some(body),
+            content_type: None,
+            repeatable: true,
+            tolerate: Vec::new(),
+        }
+    }
 }
 
 /// A question to a worker, and the answer that counts as healthy.

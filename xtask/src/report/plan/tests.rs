@@ -42,6 +42,8 @@ fn sample_plan() -> Plan {
         path: "/accounts/a/workers/scripts/main/deployments".to_owned(),
         body: None,
         tolerate: Vec::new(),
+        content_type: None,
+        repeatable: true,
     };
     let mut promote = Step::new(
         "promote",

@@ -1,0 +1,282 @@
+//! The command line: flags in, exit code out. Each verb's work is in `stages`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::context::{CloudKind, Ctx};
+use crate::env::Env;
+use crate::error::{Fail, exit_of, render};
+use crate::interrupt::Interrupt;
+use crate::report::Report;
+use crate::stages::{deploy, local, rehearse};
+use crate::tools::local_cloud;
+use crate::ui::{Format, Ui};
+
+/// The pipeline of a Cloudflare Workers monorepo: the same commands on a laptop and in CI.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 a check failed, 2 set-up or input is wrong, 3 the cloud refused or the release\n\
+was put back, 4 left part-way: a person has to look, 101 a bug of the pipeline."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The repo to work on [default: the one that holds xtask]
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Which cloud to talk to [default: $XTASK_CLOUD, else cloudflare]
+    #[arg(long, global = true, value_name = "CLOUD")]
+    cloud: Option<CloudName>,
+    /// Only this worker, by short name or script name; may be repeated
+    #[arg(long, global = true, value_name = "WORKER")]
+    only: Vec<String>,
+    /// How many steps run at the same time [default: the number of CPUs]
+    #[arg(long, global = true, value_name = "N")]
+    jobs: Option<usize>,
+    /// Print the plan and make no write anywhere
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// What stdout carries
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    format: FormatName,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Show every line the steps print
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CloudName {
+    /// Production, or what CLOUDFLARE_API_BASE_URL names
+    Cloudflare,
+    /// The local cloud of this repo, started on demand
+    Local,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    /// Nothing, or the text that was asked for
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Ship all workers as one release: together or not at all
+    Deploy(DeployArgs),
+    /// Run the local cloud: Cloudflare's API and edge on a loopback port
+    Local(LocalArgs),
+    /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
+    Rehearse(RehearseArgs),
+}
+
+#[derive(Debug, Args)]
+struct DeployArgs {
+    /// Ship uncommitted changes, and commits that are not on the main branch
+    #[arg(long)]
+    allow_dirty: bool,
+    /// Upload every worker, even one whose content is live already
+    #[arg(long)]
+    force: bool,
+    /// Take the deploy lease, whoever has it
+    #[arg(long)]
+    steal_lock: bool,
+    /// First give the new versions this share of the traffic, in percent [default: pipeline.toml]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=99))]
+    canary: Option<u8>,
+    /// How long the canary is watched before the rest follows, e.g. 60s [default: pipeline.toml]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    bake: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+struct LocalArgs {
+    /// Go on in the background
+    #[arg(long, conflicts_with_all = ["stop", "status"])]
+    detach: bool,
+    /// Stop the one that runs
+    #[arg(long, conflicts_with = "status")]
+    stop: bool,
+    /// Say whether one runs, and where
+    #[arg(long)]
+    status: bool,
+    /// Forget everything it has stored, first
+    #[arg(long, conflicts_with = "status")]
+    reset: bool,
+    /// The port, 0 for any free one [default: pipeline.toml]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+struct RehearseArgs {
+    /// Stop the local cloud at the end [default in CI]
+    #[arg(long)]
+    stop: bool,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let env = Env::read();
+    let format = match cli.global.format {
+        FormatName::Text => Format::Text,
+        FormatName::Json => Format::Json,
+    };
+    let ui = Ui::new(&env, cli.global.quiet, cli.global.verbose, format);
+    let stage = cli.verb.name();
+    let ctx = match cli.global.context(env, ui) {
+        Ok(ctx) => ctx,
+        Err((ui, error)) => return failed(&ui, stage, &error),
+    };
+    match cli.verb.run(&ctx) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(report)) => written(&ctx, &report),
+        Err(error) => failed(&ctx.ui, stage, &error),
+    }
+}
+
+fn written(ctx: &Ctx, report: &Report) -> ExitCode {
+    if ctx.dry_run {
+        return ExitCode::from(report.exit);
+    }
+    if let Err(error) = report.write(&ctx.env, &ctx.ui, &ctx.root) {
+        return failed(&ctx.ui, &report.stage, &error);
+    }
+    ExitCode::from(report.exit)
+}
+
+/// Programs get a document even when nothing could be run.
+fn failed(ui: &Ui, stage: &str, error: &anyhow::Error) -> ExitCode {
+    let code = exit_of(error) as u8;
+    ui.error(error);
+    if ui.format() == Format::Json {
+        let mut report = Report::empty(stage);
+        report.fail(code);
+        report.fact("error", render(error));
+        ui.data(&report.json().to_string());
+    }
+    ExitCode::from(code)
+}
+
+impl Global {
+    fn context(self, env: Env, ui: Ui) -> Result<Ctx, (Ui, anyhow::Error)> {
+        let cloud = match (self.cloud, env.var("XTASK_CLOUD")) {
+            (Some(CloudName::Local), _) | (None, Some("local")) => CloudKind::Local,
+            (Some(CloudName::Cloudflare), _) | (None, None | Some("cloudflare")) => {
+                CloudKind::Cloudflare
+            }
+            (None, Some(other)) => {
+                let fail = Fail::setup(format!("XTASK_CLOUD is `{other}`"))
+                    .why("it names a cloud there is none of")
+                    .fix("export XTASK_CLOUD=local   (or cloudflare)");
+                return Err((ui, fail.into()));
+            }
+        };
+        let root = self
+            .root
+            .map_or_else(local_cloud::own_repo, |root| env.cwd.join(root));
+        // Symbolic links out of the way: paths are compared and shown relative to the root.
+        let root = match std::fs::canonicalize(&root) {
+            Ok(root) => root,
+            Err(error) => {
+                let fail = Fail::setup(format!("{} cannot be opened", root.display()))
+                    .why(error.to_string())
+                    .fix("give --root the folder that holds pipeline.toml");
+                return Err((ui, fail.into()));
+            }
+        };
+        let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Ok(Ctx {
+            env,
+            ui,
+            root,
+            cloud,
+            only: self.only,
+            jobs: self.jobs.unwrap_or(cpus).max(1),
+            dry_run: self.dry_run,
+            interrupt: Interrupt::install(),
+        })
+    }
+}
+
+impl Verb {
+    fn name(&self) -> &'static str {
+        match self {
+            Verb::Deploy(_) => "deploy",
+            Verb::Local(_) => "local",
+            Verb::Rehearse(_) => "rehearse",
+        }
+    }
+
+    fn run(self, ctx: &Ctx) -> anyhow::Result<Option<Report>> {
+        match self {
+            Verb::Deploy(args) => deploy::deploy(ctx, &args.into()).map(Some),
+            Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
+            Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
+        }
+    }
+}
+
+impl From<DeployArgs> for deploy::Options {
+    fn from(args: DeployArgs) -> deploy::Options {
+        deploy::Options {
+            allow_dirty: args.allow_dirty,
+            force: args.force,
+            steal_lock: args.steal_lock,
+            canary: args.canary,
+            bake: args.bake,
+        }
+    }
+}
+
+impl From<LocalArgs> for local::Options {
+    fn from(args: LocalArgs) -> local::Options {
+        local::Options {
+            detach: args.detach,
+            stop: args.stop,
+            status: args.status,
+            reset: args.reset,
+            port: args.port,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_text_is_as_recorded() {
+        let mut text = Cli::command().render_help().to_string();
+        for verb in Cli::command().get_subcommands_mut() {
+            let name = verb.get_name().to_owned();
+            text.push_str(&format!("\n---- {name} ----\n{}", verb.render_help()));
+        }
+        expect_test::expect_file!["../tests/snapshots/help.txt"].assert_eq(&text);
+    }
+}

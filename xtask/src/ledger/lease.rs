@@ -1,0 +1,246 @@
+//! One deploy at a time, across laptops and CI: a row in the database with a holder, an expiry and a heartbeat.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::error::Fail;
+use crate::interrupt::Interrupt;
+use crate::ledger::Database;
+
+/// Who wants, or has, the lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// `name@host pid 123`: names the process, so that a dead one on this machine is recognised.
+    pub name: String,
+    /// The CI run, when there is one.
+    pub run_url: Option<String>,
+    /// What makes this run different from every other.
+    pub token: String,
+}
+
+/// The lease, held until it is dropped.
+pub struct Lease {
+    database: Database,
+    token: String,
+    /// Something the person should know: from whom the lease was taken over, and why.
+    pub notice: Option<String>,
+    lost: Arc<AtomicBool>,
+    stop: Option<Sender<()>>,
+    heartbeat: Option<JoinHandle<()>>,
+}
+
+/// Takes the lease. A lease that expired, or whose process on this machine is gone, is taken over with a notice;
+/// `steal` takes any other. The database's clock decides, so that no two machines' clocks need to agree.
+pub fn acquire(
+    database: &Database,
+    holder: &Holder,
+    expiry: Duration,
+    steal: bool,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Lease> {
+    let mut notice = None;
+    if let Some(row) = insert(database, holder, expiry, None)? {
+        let why = takeover_reason(&row, &holder.name, steal).ok_or_else(|| busy(&row))?;
+        notice = Some(format!(
+            "took the deploy lease over from {} ({why})",
+            text(&row, "holder")
+        ));
+        // Only the very lease that was judged is taken: a third run may have been quicker.
+        if let Some(row) = insert(database, holder, expiry, Some(&text(&row, "token")))? {
+            return Err(busy(&row).into());
+        }
+    }
+    Ok(start(database, holder, expiry, notice, interrupt))
+}
+
+/// Tries to take the lease; gives the row of the one who has it when that fails.
+fn insert(
+    database: &Database,
+    holder: &Holder,
+    expiry: Duration,
+    replace: Option<&str>,
+) -> anyhow::Result<Option<Value>> {
+    let sql = "INSERT INTO xtask_lease (name, token, holder, run_url, acquired_at, expires_at) \
+               VALUES ('deploy', ?1, ?2, ?3, ?4, unixepoch() + ?5) \
+               ON CONFLICT (name) DO UPDATE SET token = excluded.token, holder = excluded.holder, \
+               run_url = excluded.run_url, acquired_at = excluded.acquired_at, expires_at = excluded.expires_at \
+               WHERE xtask_lease.expires_at < unixepoch() OR xtask_lease.token IN (excluded.token, ?6) \
+               RETURNING token";
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let params = [
+        json!(holder.token),
+        json!(holder.name),
+        json!(holder.run_url),
+        json!(now),
+        json!(expiry.as_secs()),
+        json!(replace.unwrap_or_default()),
+    ];
+    if !database.write(sql, &params)?.is_empty() {
+        return Ok(None);
+    }
+    let rows = database.read(
+        "SELECT *, expires_at - unixepoch() AS seconds_left FROM xtask_lease WHERE name = 'deploy'",
+    )?;
+    Ok(rows.into_iter().next())
+}
+
+fn start(
+    database: &Database,
+    holder: &Holder,
+    expiry: Duration,
+    notice: Option<String>,
+    interrupt: &Interrupt,
+) -> Lease {
+    let (stop, stopped) = mpsc::channel::<()>();
+    let lost = Arc::new(AtomicBool::new(false));
+    let beat = {
+        let (database, token, lost, interrupt) = (
+            database.clone(),
+            holder.token.clone(),
+            Arc::clone(&lost),
+            interrupt.clone(),
+        );
+        move || {
+            while stopped.recv_timeout(expiry / 3) == Err(RecvTimeoutError::Timeout) {
+                let sql = "UPDATE xtask_lease SET expires_at = unixepoch() + ?1 WHERE token = ?2 RETURNING token";
+                // A heartbeat that gets no answer is tried again in a third of the expiry; one that finds another
+                // holder means somebody stole the lease, and two deploys at once must not go on.
+                if let Ok(rows) = database.write(sql, &[json!(expiry.as_secs()), json!(token)])
+                    && rows.is_empty()
+                {
+                    lost.store(true, Ordering::SeqCst);
+                    interrupt.request();
+                    return;
+                }
+            }
+        }
+    };
+    Lease {
+        database: database.clone(),
+        token: holder.token.clone(),
+        notice,
+        lost,
+        stop: Some(stop),
+        heartbeat: Some(std::thread::spawn(beat)),
+    }
+}
+
+impl Lease {
+    /// True when somebody else took the lease while we held it.
+    pub fn lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Lease {
+    /// Gives the lease back. When that fails it expires by itself, and the next run on this machine sees that the
+    /// process is gone.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(heartbeat) = self.heartbeat.take() {
+            let _ = heartbeat.join();
+        }
+        let _ = self.database.write(
+            "DELETE FROM xtask_lease WHERE token = ?1",
+            &[json!(self.token)],
+        );
+    }
+}
+
+fn busy(row: &Value) -> Fail {
+    let mut fail = Fail::remote("another deploy is running").why(format!(
+        "the lease is held by {} since {}",
+        text(row, "holder"),
+        text(row, "acquired_at")
+    ));
+    if let Some(url) = row["run_url"].as_str() {
+        fail = fail.why(url);
+    }
+    let left = row["seconds_left"].as_i64().unwrap_or(0).max(0);
+    fail.fix(format!(
+        "wait for it to end; without a heartbeat the lease expires in {left} s"
+    ))
+    .fix("cargo xtask deploy --steal-lock   (only when you know that it is dead)")
+}
+
+fn takeover_reason(row: &Value, own: &str, steal: bool) -> Option<&'static str> {
+    let (theirs, their_pid) = split_pid(&text(row, "holder"))?;
+    let (ours, _) = split_pid(own)?;
+    if theirs == ours && !process_is_alive(their_pid) {
+        return Some("its process is gone");
+    }
+    steal.then_some("--steal-lock")
+}
+
+/// `name@host pid 123` → (`name@host`, 123).
+fn split_pid(holder: &str) -> Option<(String, u32)> {
+    let (who, pid) = holder.rsplit_once(" pid ")?;
+    Some((who.to_owned(), pid.parse().ok()?))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`ps` is asked one short question"
+)]
+fn process_is_alive(pid: u32) -> bool {
+    if cfg!(target_os = "linux") {
+        return std::path::Path::new(&format!("/proc/{pid}")).exists();
+    }
+    // When in doubt it is alive: the lease then waits for its expiry.
+    let asked = std::process::Command::new("ps")
+        .args(["-p", &pid.to_string()])
+        .output();
+    asked.is_ok_and(|output| output.status.success()) || cfg!(windows)
+}
+
+fn text(row: &Value, field: &str) -> String {
+    row[field].as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn row(holder: &str) -> Value {
+        json!({"holder": holder, "token": "t", "acquired_at": "2026-11-23T12:00:00Z", "seconds_left": 42,
+               "run_url": "https://github.com/o/r/actions/runs/1"})
+    }
+
+    #[test]
+    fn only_a_dead_process_of_this_machine_is_replaced_without_asking() {
+        let alive = format!("ana@laptop pid {}", std::process::id());
+        assert_eq!(
+            takeover_reason(&row(&alive), "ana@laptop pid 1", false),
+            None
+        );
+        assert_eq!(
+            takeover_reason(&row("ana@laptop pid 4194999"), "ana@laptop pid 1", false),
+            Some("its process is gone")
+        );
+        assert_eq!(
+            takeover_reason(&row("bob@other pid 4194999"), "ana@laptop pid 1", false),
+            None
+        );
+        assert_eq!(
+            takeover_reason(&row("bob@other pid 4194999"), "ana@laptop pid 1", true),
+            Some("--steal-lock")
+        );
+    }
+
+    #[test]
+    fn a_busy_lease_names_its_holder() {
+        expect![[r#"
+            another deploy is running
+              why: the lease is held by bob@other pid 7 since 2026-11-23T12:00:00Z
+                   https://github.com/o/r/actions/runs/1
+              fix: wait for it to end; without a heartbeat the lease expires in 42 s
+                   cargo xtask deploy --steal-lock   (only when you know that it is dead)"#]]
+        .assert_eq(&busy(&row("bob@other pid 7")).to_string());
+    }
+}

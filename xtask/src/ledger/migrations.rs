@@ -1,0 +1,384 @@
+//! Which SQL files a database still needs, by its ledger: wrangler's own table says which were applied, ours with
+//! which content. Planning is pure; files are read in `gather`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use crate::digest;
+use crate::error::Fail;
+use crate::ledger::{Database, literal};
+
+/// One SQL file of the repo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlFile {
+    /// The file's name without folder.
+    pub name: String,
+    /// Its text, with LF line ends.
+    pub sql: String,
+    /// The hash of the text.
+    pub hash: String,
+}
+
+/// The SQL files of one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// `schema.sql`.
+    pub baseline: Option<SqlFile>,
+    /// `NNNN_name.sql`, in order.
+    pub migrations: Vec<SqlFile>,
+    /// `seed.sql`.
+    pub seed: Option<SqlFile>,
+}
+
+/// What a database says it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The names in wrangler's `d1_migrations`, in the order they were applied.
+    pub applied: Vec<String>,
+    /// Our own rows: name → hash.
+    pub hashes: BTreeMap<String, String>,
+    /// True when the database has tables besides the ledgers.
+    pub has_tables: bool,
+    /// True when the pipeline's own tables exist.
+    pub has_ledger: bool,
+}
+
+/// One request that brings the database forward: a file and its ledger rows, atomically.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apply {
+    /// `baseline`, `migration` or `seed`.
+    pub kind: &'static str,
+    /// The file.
+    pub name: String,
+    /// The whole request.
+    pub sql: String,
+}
+
+/// Reads the SQL files `pipeline.toml` names; paths are relative to `root`.
+pub fn gather(root: &Path, database: &crate::config::Database) -> anyhow::Result<Files> {
+    let folder = root.join(&database.migrations);
+    let mut migrations = Vec::new();
+    let entries = std::fs::read_dir(&folder)
+        .with_context(|| format!("failed to read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("failed to read {}", folder.display()))?
+            .path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            migrations.push(read(&path)?);
+        }
+    }
+    migrations.sort_by(|a, b| (number(&a.name), &a.name).cmp(&(number(&b.name), &b.name)));
+    let optional = |path: &Option<std::path::PathBuf>| {
+        path.as_ref().map(|path| read(&root.join(path))).transpose()
+    };
+    Ok(Files {
+        baseline: optional(&database.schema)?,
+        migrations,
+        seed: optional(&database.seed)?,
+    })
+}
+
+fn read(path: &Path) -> anyhow::Result<SqlFile> {
+    let raw = std::fs::read_to_string(path).map_err(|error| {
+        Fail::setup(format!("{} cannot be read", path.display()))
+            .why(error.to_string())
+            .fix("make it a UTF-8 text file, or correct its path in pipeline.toml")
+    })?;
+    let sql = raw.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    Ok(SqlFile {
+        hash: digest::text(&sql),
+        name,
+        sql,
+    })
+}
+
+/// Reads the ledger of a database; one that has none yet has an empty one.
+pub fn read_ledger(database: &Database) -> anyhow::Result<Ledger> {
+    let tables = database.tables()?;
+    let mut ledger = Ledger {
+        has_tables: tables
+            .iter()
+            .any(|name| !name.starts_with("xtask_") && name != "d1_migrations"),
+        has_ledger: ["xtask_lease", "xtask_releases", "xtask_migrations"]
+            .iter()
+            .all(|name| tables.contains(*name)),
+        ..Ledger::default()
+    };
+    if tables.contains("d1_migrations") {
+        let rows = database.read("SELECT name FROM d1_migrations ORDER BY id")?;
+        ledger.applied = rows
+            .iter()
+            .filter_map(|row| row["name"].as_str().map(str::to_owned))
+            .collect();
+    }
+    if tables.contains("xtask_migrations") {
+        let rows = database.read("SELECT name, hash FROM xtask_migrations")?;
+        ledger.hashes = rows
+            .iter()
+            .filter_map(|row| {
+                Some((
+                    row["name"].as_str()?.to_owned(),
+                    row["hash"].as_str()?.to_owned(),
+                ))
+            })
+            .collect();
+    }
+    Ok(ledger)
+}
+
+/// What is still to be applied, in order. Refuses everything that would make ledger and schema disagree.
+pub fn pending(
+    files: &Files,
+    ledger: &Ledger,
+    release: &str,
+    now: SystemTime,
+) -> Result<Vec<Apply>, Fail> {
+    refuse(&files.migrations, ledger)?;
+    let stamp = humantime::format_rfc3339_seconds(now).to_string();
+    let mut todo = Vec::new();
+    let fresh = !ledger.has_tables && ledger.applied.is_empty();
+    if let Some(baseline) = files.baseline.as_ref().filter(|_| fresh) {
+        todo.push(apply("baseline", baseline, release, &stamp));
+    }
+    let applied: BTreeSet<&str> = ledger.applied.iter().map(String::as_str).collect();
+    for file in files
+        .migrations
+        .iter()
+        .filter(|file| !applied.contains(file.name.as_str()))
+    {
+        todo.push(apply("migration", file, release, &stamp));
+    }
+    if let Some(seed) = files
+        .seed
+        .as_ref()
+        .filter(|seed| ledger.hashes.get(&seed.name) != Some(&seed.hash))
+    {
+        todo.push(apply("seed", seed, release, &stamp));
+    }
+    Ok(todo)
+}
+
+fn apply(kind: &'static str, file: &SqlFile, release: &str, stamp: &str) -> Apply {
+    let mut sql = file.sql.trim_end().to_owned();
+    if !sql.ends_with(';') {
+        // On a line of its own: the file may end in a comment.
+        sql.push_str("\n;");
+    }
+    if kind == "migration" {
+        sql.push_str(&format!(
+            "\nINSERT INTO \"d1_migrations\" (name) VALUES ({});",
+            literal(&file.name)
+        ));
+    }
+    sql.push_str(&format!(
+        "\nINSERT INTO xtask_migrations (name, kind, hash, release, applied_at) VALUES ({}, {}, {}, {}, {}) \
+         ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, release = excluded.release, applied_at = excluded.applied_at;",
+        literal(&file.name), literal(kind), literal(&file.hash), literal(release), literal(stamp)
+    ));
+    Apply {
+        kind,
+        name: file.name.clone(),
+        sql,
+    }
+}
+
+fn refuse(files: &[SqlFile], ledger: &Ledger) -> Result<(), Fail> {
+    let mut by_number: BTreeMap<u64, &str> = BTreeMap::new();
+    for file in files {
+        let Some(number) = number(&file.name) else {
+            return Err(
+                Fail::setup(format!("the migration `{}` has no number", file.name))
+                    .why("migrations are applied in the order of the number their name starts with")
+                    .fix("rename it to NNNN_name.sql, or move it out of the migrations folder"),
+            );
+        };
+        if let Some(other) = by_number.insert(number, &file.name) {
+            return Err(
+                Fail::setup(format!("two migrations have the number {number}"))
+                    .why(format!(
+                        "`{other}` and `{}`: their order would be a guess",
+                        file.name
+                    ))
+                    .fix("give the newer one the next free number"),
+            );
+        }
+    }
+    for name in &ledger.applied {
+        let Some(file) = files.iter().find(|file| file.name == *name) else {
+            return Err(Fail::setup(format!("the applied migration `{name}` is missing"))
+                .why("the database has it, the repo does not: this checkout is too old, or the file was deleted")
+                .fix("git pull   (or restore the file from git history)"));
+        };
+        if ledger
+            .hashes
+            .get(name)
+            .is_some_and(|hash| *hash != file.hash)
+        {
+            return Err(Fail::setup(format!("the applied migration `{name}` was edited"))
+                .why("its content differs from what the database's ledger says was applied")
+                .fix("restore the file from git history, and put the change into a new migration"));
+        }
+    }
+    let newest_applied = ledger.applied.iter().filter_map(|name| number(name)).max();
+    let late = files
+        .iter()
+        .find(|file| !ledger.applied.contains(&file.name) && number(&file.name) < newest_applied);
+    if let Some(file) = late {
+        return Err(Fail::setup(format!(
+            "the new migration `{}` is numbered before an applied one",
+            file.name
+        ))
+        .why(format!(
+            "number {} is already applied: databases would differ in their order",
+            newest_applied.unwrap_or(0)
+        ))
+        .fix("give it the next free number"));
+    }
+    Ok(())
+}
+
+fn number(name: &str) -> Option<u64> {
+    let digits = name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    name[..digits].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn file(name: &str, sql: &str) -> SqlFile {
+        SqlFile {
+            name: name.into(),
+            sql: sql.into(),
+            hash: digest::text(sql),
+        }
+    }
+
+    fn ledger(applied: &[(&str, &str)]) -> Ledger {
+        Ledger {
+            applied: applied.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            hashes: applied
+                .iter()
+                .map(|(name, sql)| ((*name).to_owned(), digest::text(sql)))
+                .collect(),
+            has_tables: !applied.is_empty(),
+            has_ledger: true,
+        }
+    }
+
+    #[track_caller]
+    fn check(migrations: &[(&str, &str)], applied: &[(&str, &str)], expect: Expect) {
+        let files = Files {
+            baseline: Some(file("schema.sql", "CREATE TABLE a (x);")),
+            migrations: migrations
+                .iter()
+                .map(|(name, sql)| file(name, sql))
+                .collect(),
+            seed: Some(file("seed.sql", "INSERT INTO a VALUES (1)")),
+        };
+        let text = match pending(&files, &ledger(applied), "r1", SystemTime::UNIX_EPOCH) {
+            Ok(todo) => todo
+                .iter()
+                .map(|apply| format!("{} {}", apply.kind, apply.name))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            Err(fail) => fail.to_string(),
+        };
+        expect.assert_eq(&text);
+    }
+
+    #[test]
+    fn a_fresh_database_gets_baseline_migrations_and_seed_in_order() {
+        check(
+            &[("0001_a.sql", "1"), ("0010_b.sql", "2")],
+            &[],
+            expect![[r#"
+            baseline schema.sql
+            migration 0001_a.sql
+            migration 0010_b.sql
+            seed seed.sql"#]],
+        );
+    }
+
+    #[test]
+    fn only_what_is_new_is_applied() {
+        check(
+            &[("0001_a.sql", "1"), ("0002_b.sql", "2")],
+            &[
+                ("0001_a.sql", "1"),
+                ("seed.sql", "INSERT INTO a VALUES (1)"),
+            ],
+            expect![[r#"
+            the applied migration `seed.sql` is missing
+              why: the database has it, the repo does not: this checkout is too old, or the file was deleted
+              fix: git pull   (or restore the file from git history)"#]],
+        );
+        check(
+            &[("0001_a.sql", "1"), ("0002_b.sql", "2")],
+            &[("0001_a.sql", "1")],
+            expect![[r#"
+            migration 0002_b.sql
+            seed seed.sql"#]],
+        );
+    }
+
+    #[test]
+    fn what_would_make_ledger_and_schema_disagree_is_refused() {
+        check(
+            &[("0001_a.sql", "edited")],
+            &[("0001_a.sql", "1")],
+            expect![[r#"
+            the applied migration `0001_a.sql` was edited
+              why: its content differs from what the database's ledger says was applied
+              fix: restore the file from git history, and put the change into a new migration"#]],
+        );
+        check(
+            &[("0001_a.sql", "1"), ("1-b.sql", "2")],
+            &[],
+            expect![[r#"
+            two migrations have the number 1
+              why: `0001_a.sql` and `1-b.sql`: their order would be a guess
+              fix: give the newer one the next free number"#]],
+        );
+        check(
+            &[("0001_a.sql", "1"), ("0002_b.sql", "2")],
+            &[("0002_b.sql", "2")],
+            expect![[r#"
+            the new migration `0001_a.sql` is numbered before an applied one
+              why: number 2 is already applied: databases would differ in their order
+              fix: give it the next free number"#]],
+        );
+        check(
+            &[("seed_data.sql", "1")],
+            &[],
+            expect![[r#"
+            the migration `seed_data.sql` has no number
+              why: migrations are applied in the order of the number their name starts with
+              fix: rename it to NNNN_name.sql, or move it out of the migrations folder"#]],
+        );
+    }
+
+    #[test]
+    fn a_file_and_its_ledger_rows_are_one_request() {
+        let apply = apply(
+            "migration",
+            &file("0001_it's.sql", "SELECT 1 -- end"),
+            "r1",
+            "now",
+        );
+        assert!(apply.sql.starts_with(
+            "SELECT 1 -- end\n;\nINSERT INTO \"d1_migrations\" (name) VALUES ('0001_it''s.sql');"
+        ));
+        assert!(apply.sql.contains("INSERT INTO xtask_migrations"));
+    }
+}

@@ -1,0 +1,107 @@
+//! What the pipeline remembers, kept in the release's own D1 database: the lease, the release records and the
+//! migration ledger. Knows SQL and nothing of workers.
+
+pub mod lease;
+pub mod migrations;
+pub mod releases;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::error::Fail;
+use crate::tools::cloudflare::{self, ApiError, Cloudflare};
+
+/// The pipeline's own tables. Every statement may run again on a database that has them.
+pub const TABLES: &str = "\
+CREATE TABLE IF NOT EXISTS xtask_lease (name TEXT PRIMARY KEY, token TEXT NOT NULL, holder TEXT NOT NULL, \
+run_url TEXT, acquired_at TEXT NOT NULL, expires_at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS xtask_releases (id TEXT PRIMARY KEY, number INTEGER NOT NULL, created_at TEXT NOT NULL, \
+sha TEXT NOT NULL, author TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS xtask_migrations (name TEXT PRIMARY KEY, kind TEXT NOT NULL, hash TEXT NOT NULL, \
+release TEXT NOT NULL, applied_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS \"d1_migrations\" (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
+applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);";
+
+/// One D1 database, reached over REST.
+#[derive(Clone)]
+pub struct Database {
+    cloud: Cloudflare,
+    /// Its name, for messages.
+    pub name: String,
+    /// Its UUID.
+    pub id: String,
+}
+
+impl Database {
+    /// The database `id` of the account.
+    pub fn new(cloud: &Cloudflare, name: &str, id: &str) -> Database {
+        Database {
+            cloud: cloud.clone(),
+            name: name.to_owned(),
+            id: id.to_owned(),
+        }
+    }
+
+    /// The path of its `query` endpoint.
+    pub fn query_path(&self) -> String {
+        self.cloud.path(&format!(
+            "/d1/database/{}/query",
+            cloudflare::encode(&self.id)
+        ))
+    }
+
+    /// The names of its tables, without SQLite's and Cloudflare's own.
+    pub fn tables(&self) -> anyhow::Result<BTreeSet<String>> {
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' \
+                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'";
+        let rows = self.read(sql)?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| row["name"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// Makes the pipeline's tables.
+    pub fn create_tables(&self) -> anyhow::Result<()> {
+        self.write(TABLES, &[]).map(drop)
+    }
+
+    /// Rows of one SELECT.
+    pub fn read(&self, sql: &str) -> anyhow::Result<Vec<Value>> {
+        cloudflare::query(&self.cloud, &self.id, sql, &[], true)?.map_err(|error| self.fail(error))
+    }
+
+    /// A statement that may run twice without harm; gives the rows it returns.
+    pub fn write(&self, sql: &str, params: &[Value]) -> anyhow::Result<Vec<Value>> {
+        cloudflare::query(&self.cloud, &self.id, sql, params, true)?
+            .map_err(|error| self.fail(error))
+    }
+
+    /// The bookmark that time travel can restore to.
+    pub fn bookmark(&self) -> anyhow::Result<String> {
+        let path = self.cloud.path(&format!(
+            "/d1/database/{}/time_travel/bookmark",
+            cloudflare::encode(&self.id)
+        ));
+        let answer = self.cloud.expect(&cloudflare::Call::get(path))?;
+        Ok(answer["bookmark"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn fail(&self, error: ApiError) -> anyhow::Error {
+        if error.status == 404 {
+            return Fail::setup(format!("the database `{}` does not exist", self.name))
+                .why(error.to_string())
+                .fix(format!("npx wrangler d1 create {}", self.name))
+                .fix("then put its id into the wrangler configs that bind it")
+                .into();
+        }
+        anyhow::Error::new(Fail::from(error))
+            .context(format!("failed to query the database `{}`", self.name))
+    }
+}
+
+/// A text as an SQL literal.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,281 @@
+//! The part of a release that the public can see: promote, triggers, verify, and the way back.
+
+use std::time::Duration;
+
+use crate::error::Fail;
+use crate::live;
+use crate::plan::{Action, Plan, Step};
+use crate::stages::deploy::part::{Change, Part};
+use crate::stages::deploy::plans::{self, STAGE};
+use crate::stages::deploy::release::{Release, short};
+use crate::tools::wrangler::Wrangler;
+
+/// How often putting back is tried before a person is asked to look.
+const PUT_BACK_ROUNDS: usize = 3;
+
+impl Release<'_> {
+    /// Puts the new versions beside the old ones at 0 % and asks them for their health. Traffic is not touched, and on
+    /// a failure what was staged is taken down again.
+    pub fn stage_and_smoke(&mut self) -> anyhow::Result<()> {
+        let cloud = &self.target.cloudflare;
+        let stage = plans::stage(cloud, &self.parts, &self.id);
+        let health = &self.workspace.pipeline.health;
+        let smoke = plans::smoke(&self.parts, health, |part, triggers| {
+            self.url(part, triggers)
+        });
+        let result = self.run(&stage).and_then(|()| self.run(&smoke));
+        if result.is_err() {
+            let left = self.put_back_rounds();
+            if !left.is_empty() {
+                let names: Vec<&str> = left.iter().map(|index| self.parts[*index].name()).collect();
+                self.warnings.push(format!(
+                    "a version without traffic stays staged on {}",
+                    names.join(", ")
+                ));
+            }
+        }
+        result
+    }
+
+    /// Makes the release public. When any of it fails, everything is put back and the error says so (exit 3), or names
+    /// what could not be put back (exit 4).
+    pub fn go_live(&mut self) -> anyhow::Result<()> {
+        let mut triggers_touched = false;
+        let result = self.go_live_forward(&mut triggers_touched);
+        let Err(error) = result else {
+            return Ok(());
+        };
+        let nothing_changed = self.parts.iter().all(|part| self.untouched(part));
+        if nothing_changed && !triggers_touched {
+            return Err(error);
+        }
+        Err(self.put_back(&error, triggers_touched).into())
+    }
+
+    fn go_live_forward(&mut self, triggers_touched: &mut bool) -> anyhow::Result<()> {
+        let canary = self
+            .options
+            .canary
+            .unwrap_or(self.workspace.pipeline.deploy.canary);
+        if canary > 0 && self.parts.iter().any(Part::staged) {
+            self.run(&plans::promote(
+                &self.target.cloudflare,
+                &self.levels,
+                &self.parts,
+                &self.id,
+                canary,
+            ))?;
+            let bake = self
+                .options
+                .bake
+                .unwrap_or(self.workspace.pipeline.deploy.bake);
+            self.bake(bake)?;
+        }
+        self.run(&plans::promote(
+            &self.target.cloudflare,
+            &self.levels,
+            &self.parts,
+            &self.id,
+            100,
+        ))?;
+        self.promote_immediate()?;
+        let wanted = self
+            .parts
+            .iter()
+            .map(|part| (part, part.live.triggers.clone(), part.wanted.clone()));
+        let mut triggers = plans::triggers(&self.target.cloudflare, "triggers", wanted);
+        *triggers_touched = !triggers.steps.is_empty();
+        triggers
+            .steps
+            .extend(plans::settings(&self.target.cloudflare, &self.parts).steps);
+        self.run(&triggers)?;
+        let health = &self.workspace.pipeline.health;
+        let verify = plans::verify(&self.parts, health, |part, triggers| {
+            self.url(part, triggers)
+        });
+        self.run(&verify)
+    }
+
+    /// Watches the canary: its health is asked for at the beginning, in between and at the end.
+    fn bake(&mut self, bake: Duration) -> anyhow::Result<()> {
+        const LOOKS: u64 = 4;
+        let health = &self.workspace.pipeline.health;
+        let smoke = plans::smoke(&self.parts, health, |part, triggers| {
+            self.url(part, triggers)
+        });
+        let mut plan = Plan::new(STAGE);
+        let mut earlier: Vec<String> = Vec::new();
+        for look in 1..=LOOKS {
+            let wait = format!("bake {look}/{LOOKS}");
+            let seconds = (bake.as_secs() * look / LOOKS) - (bake.as_secs() * (look - 1) / LOOKS);
+            let step = Step::new(
+                "promote",
+                &wait,
+                "watch the canary",
+                Action::Wait { seconds },
+            );
+            plan.push(
+                step.timeout(bake + Duration::from_secs(60))
+                    .needs(earlier.clone()),
+            );
+            earlier = vec![wait.clone()];
+            for probe in &smoke.steps {
+                let mut probe = probe.clone().needs([wait.clone()]);
+                probe.id = format!("{} {look}/{LOOKS}", probe.id);
+                probe.group = "promote".to_owned();
+                earlier.push(probe.id.clone());
+                plan.push(probe);
+            }
+        }
+        self.run(&plan)
+    }
+
+    /// Uploads what cannot be staged: it goes live with the upload, after everything else.
+    fn promote_immediate(&mut self) -> anyhow::Result<()> {
+        let mut plan = Plan::new(STAGE);
+        let timeout = self.workspace.pipeline.deploy.upload_timeout;
+        for part in self
+            .parts
+            .iter()
+            .filter(|part| part.change == Change::Immediate)
+        {
+            let command = self.wrangler_upload(part, Wrangler::deploy)?;
+            let goal = format!("deploy {} with its Durable Object migration", part.name());
+            let step = Step::new(
+                "promote",
+                format!("deploy {}", part.name()),
+                goal,
+                Action::Command(command),
+            );
+            plan.push(step.worker(part.name()).timeout(timeout));
+        }
+        let outcome = self.attempt(&plan);
+        for part in &mut self.parts {
+            if let Some(output) = outcome.output(&format!("deploy {}", part.name())) {
+                part.version = output["version_id"].as_str().map(str::to_owned);
+            }
+        }
+        if outcome.ok() {
+            self.keep(outcome, false);
+            return Ok(());
+        }
+        Err(self.stop(outcome).into())
+    }
+
+    /// Puts every worker back to what served before, and its triggers.
+    fn put_back(&mut self, error: &anyhow::Error, triggers_touched: bool) -> Fail {
+        // A Ctrl-C got us here, perhaps; the way back must not be stopped by it.
+        self.ctx.interrupt.reset();
+        let left = self.put_back_rounds();
+        let mut troubles: Vec<String> = left
+            .iter()
+            .map(|index| self.difference(&self.parts[*index]))
+            .collect();
+        if triggers_touched {
+            let before = self
+                .parts
+                .iter()
+                .map(|part| (part, part.wanted.clone(), part.live.triggers.clone()));
+            let plan = plans::triggers(&self.target.cloudflare, "put back", before);
+            let outcome = self.attempt_all(&plan);
+            troubles.extend(
+                outcome
+                    .failures()
+                    .map(|step| format!("{}: not set back", step.id)),
+            );
+            self.keep(outcome, false);
+        }
+        if troubles.is_empty() {
+            return Fail::remote(format!(
+                "the release {} was put back: every worker serves what it served before",
+                self.id
+            ))
+            .why(error.to_string())
+            .fix("see the failed step above, then run the command again");
+        }
+        let mut fail = Fail::partial(format!(
+            "the release {} failed and could not be put back completely",
+            self.id
+        ))
+        .why(error.to_string());
+        for trouble in troubles {
+            fail = fail.why(trouble);
+        }
+        for index in left {
+            let part = &self.parts[index];
+            if let Some(base) = &part.base {
+                fail = fail.fix(format!(
+                    "npx wrangler versions deploy {base}@100% --name {} --yes",
+                    part.script()
+                ));
+            }
+        }
+        fail.fix("or run the same deploy again: it carries on from here")
+    }
+
+    /// Restores what differs, by what is really live; returns the parts (by index) that still differ at the end.
+    fn put_back_rounds(&mut self) -> Vec<usize> {
+        let mut left = self.differing();
+        for _ in 0..PUT_BACK_ROUNDS {
+            if left.is_empty() {
+                break;
+            }
+            let parts: Vec<&Part<'_>> = left.iter().map(|index| &self.parts[*index]).collect();
+            let plan = plans::put_back(&self.target.cloudflare, &self.levels, &parts, &self.id);
+            let outcome = self.attempt_all(&plan);
+            self.keep(outcome, true);
+            left = self.differing();
+        }
+        left
+    }
+
+    /// The parts whose live deployment is not their base alone. One that cannot be read counts as differing.
+    fn differing(&self) -> Vec<usize> {
+        let cloud = &self.target.cloudflare;
+        (0..self.parts.len())
+            .filter(|index| {
+                let part = &self.parts[*index];
+                let Some(base) = part.base.as_ref().filter(|_| !self.untouched(part)) else {
+                    return false;
+                };
+                live::read_split(cloud, part.script()).ok() != Some(vec![(base.clone(), 100)])
+            })
+            .collect()
+    }
+
+    /// True when this release (an interrupted run of it included) never meant to change what the worker serves.
+    fn untouched(&self, part: &Part<'_>) -> bool {
+        !part.changes() && part.base.as_deref() == part.live.serving()
+    }
+
+    fn difference(&self, part: &Part<'_>) -> String {
+        let wanted = part.base.as_deref().map_or("nothing", short);
+        match live::read_split(&self.target.cloudflare, part.script()) {
+            Ok(split) => {
+                let serves: Vec<String> = split
+                    .iter()
+                    .map(|(id, share)| format!("{} at {share} %", short(id)))
+                    .collect();
+                format!(
+                    "{}: serves {} instead of {wanted}",
+                    part.name(),
+                    serves.join(" and ")
+                )
+            }
+            Err(error) => format!(
+                "{}: should serve {wanted}; what it serves cannot be read ({error})",
+                part.name()
+            ),
+        }
+    }
+
+    /// Runs every step of a plan, whatever becomes of the others.
+    fn attempt_all(&mut self, plan: &Plan) -> crate::run::Outcome {
+        self.ctx.run_all(
+            plan,
+            &crate::stages::effects::Effects {
+                target: self.target,
+            },
+        )
+    }
+}

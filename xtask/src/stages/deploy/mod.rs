@@ -1,0 +1,130 @@
+//! `cargo xtask deploy`: ships all workers as one release. The protocol, step by step, is in ARCHITECTURE.md.
+
+mod live;
+mod part;
+mod placeholder;
+mod plans;
+mod record;
+mod release;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::context::Ctx;
+use crate::error::{Exit, Fail, exit_of};
+use crate::report::Report;
+use crate::stages::deploy::release::Release;
+use crate::target::Target;
+use crate::tools::git::{Git, Head};
+use crate::workspace::Workspace;
+
+/// The flags of `deploy`.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Ship uncommitted changes, and commits that are not on the main branch.
+    pub allow_dirty: bool,
+    /// Upload every worker, even one whose content is live already.
+    pub force: bool,
+    /// Take the lease whoever has it.
+    pub steal_lock: bool,
+    /// Percent of the traffic in the first of two promotions.
+    pub canary: Option<u8>,
+    /// How long the canary is watched.
+    pub bake: Option<Duration>,
+}
+
+/// Ships. An `Err` means nothing was changed; a failure after that is in the report.
+pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
+    let workspace = Workspace::load(&ctx.root)?;
+    let commit = commit(ctx, &workspace, options)?;
+    let target = Target::open(ctx, &workspace)?;
+    let mut release = Release::gather(ctx, options, &workspace, &target, commit)?;
+    release.check()?;
+    if ctx.dry_run {
+        return release.dry_run();
+    }
+    let lease = release.lease()?;
+    // Somebody may have deployed while we waited: from here on nothing changes behind our back.
+    release.refresh()?;
+    release.check()?;
+    let result = ship(&mut release);
+    let lost = lease
+        .as_ref()
+        .is_some_and(crate::ledger::lease::Lease::lost);
+    let ending = match result {
+        Err(error) if lost => {
+            Err(error.context("another deploy took the lease over while this one ran"))
+        }
+        result => result,
+    };
+    let report = release.report(ending)?;
+    drop(lease);
+    Ok(report)
+}
+
+/// The protocol. Up to the staging nothing of production changes but the database; `go_live` puts back what it did.
+fn ship(release: &mut Release<'_>) -> anyhow::Result<()> {
+    // Build first: the commonest failure must leave the database alone.
+    release.build()?;
+    release.migrate()?;
+    release.upload()?;
+    release.stage_and_smoke()?;
+    if let Err(error) = release.go_live() {
+        release.record_failure(exit_of(&error) == Exit::Partial);
+        return Err(error);
+    }
+    release.record()
+}
+
+/// Where HEAD stands, and its short form for the release id. Refuses what was never reviewed.
+fn commit(ctx: &Ctx, workspace: &Workspace, options: &Options) -> anyhow::Result<(Head, String)> {
+    let git = Git::open(&ctx.root)?;
+    let head = git.head()?;
+    let dirty = git.dirty_files()?;
+    let short = head.sha.get(..7).unwrap_or(&head.sha).to_owned();
+    if options.allow_dirty {
+        // `x` is no hex digit: a release of uncommitted changes never looks like its commit.
+        return Ok((
+            head,
+            if dirty.is_empty() {
+                short
+            } else {
+                format!("{short}x")
+            },
+        ));
+    }
+    if !dirty.is_empty() {
+        let shown: Vec<&str> = dirty.iter().take(5).map(|line| line.trim()).collect();
+        let more = dirty.len().saturating_sub(shown.len());
+        let mut fail = Fail::setup("refusing to deploy uncommitted changes").why(shown.join("\n"));
+        if more > 0 {
+            fail = fail.why(format!("and {more} more"));
+        }
+        return Err(fail.fix("git commit, or add `--allow-dirty`").into());
+    }
+    let main = &workspace.pipeline.project.main_branch;
+    match git.head_is_on(main) {
+        Some(true) => Ok((head, short)),
+        Some(false) => Err(Fail::setup(format!(
+            "refusing to deploy from {}",
+            head.branch.as_deref().map_or_else(
+                || "a detached HEAD".to_owned(),
+                |branch| format!("branch `{branch}`")
+            )
+        ))
+        .why(format!(
+            "production only ever runs commits that are on {main}"
+        ))
+        .fix("merge the pull request, or add `--allow-dirty`")
+        .into()),
+        None => Err(
+            Fail::setup(format!("there is no branch `{main}`, here or at origin"))
+                .why("production only ever runs commits that are on the main branch")
+                .fix(format!(
+                    "git fetch origin {main}, or set `main_branch` under [project] in pipeline.toml"
+                ))
+                .into(),
+        ),
+    }
+}

@@ -1,0 +1,417 @@
+//! The plans of a release, phase by phase. Pure: facts in, steps out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::config::Health;
+use crate::ledger::Database;
+use crate::ledger::migrations::Apply;
+use crate::live::Triggers;
+use crate::plan::{Action, Plan, Probe, Rest, Step};
+use crate::stages::deploy::part::{Change, Part};
+use crate::stages::deploy::placeholder;
+use crate::tools::cloudflare::Cloudflare;
+use crate::workspace::Workspace;
+
+/// The verb all these plans belong to.
+pub const STAGE: &str = "deploy";
+
+/// Applies SQL files, one after the other: each is one atomic request together with its ledger rows.
+pub fn migrate(database: &Database, todo: &[Apply]) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    let mut last: Option<String> = None;
+    for apply in todo {
+        let id = format!("{} {}", apply.kind, apply.name);
+        let goal = format!("apply {} to {}", apply.name, database.name);
+        // Not repeatable: after a lost answer the ledger is read to see whether it was applied.
+        let rest = Rest {
+            repeatable: false,
+            ..Rest::set("POST", database.query_path(), json!({"sql": apply.sql}))
+        };
+        let step = Step::new("migrate", &id, goal, Action::Rest(rest)).needs(last);
+        last = Some(id);
+        plan.push(step);
+    }
+    plan
+}
+
+/// Creates the workers that do not exist yet.
+pub fn create(cloud: &Cloudflare, workspace: &Workspace, parts: &[Part<'_>]) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for part in parts.iter().filter(|part| !part.live.exists) {
+        let id = format!("create {}", part.name());
+        let rest = placeholder::upload(cloud, workspace, part.worker);
+        let goal = format!("create {} with a placeholder", part.script());
+        plan.push(Step::new("upload", &id, goal, Action::Rest(rest)).worker(part.name()));
+        if part.wanted.workers_dev {
+            let body = json!({"enabled": true});
+            let rest = Rest::set("POST", cloud.script(part.script(), "/subdomain"), body);
+            let goal = format!("open the workers.dev address of {}", part.script());
+            let step = Step::new(
+                "upload",
+                format!("address {}", part.name()),
+                goal,
+                Action::Rest(rest),
+            );
+            plan.push(step.worker(part.name()).needs([id]));
+        }
+    }
+    plan
+}
+
+/// Puts every new version beside the serving one at 0 %, where version overrides can reach it. A worker that is new
+/// gets all of its traffic at once: nothing routes to it yet, and at 0 % its Durable Objects would still run the
+/// placeholder's code.
+pub fn stage(cloud: &Cloudflare, parts: &[Part<'_>], release: &str) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for part in parts.iter().filter(|part| part.staged()) {
+        let (Some(new), Some(base)) = (&part.version, &part.base) else {
+            continue;
+        };
+        let (split, goal) = if part.is_new() {
+            (
+                vec![(new, 100)],
+                format!("replace the placeholder of {}", part.name()),
+            )
+        } else {
+            (
+                vec![(new, 0), (base, 100)],
+                format!("stage the new version of {} at 0 %", part.name()),
+            )
+        };
+        let rest = deployment(cloud, part.script(), &split, &format!("{release} staged"));
+        let mut step = Step::new(
+            "stage",
+            format!("stage {}", part.name()),
+            goal,
+            Action::Rest(rest),
+        )
+        .worker(part.name());
+        if part
+            .live
+            .split
+            .iter()
+            .map(|(id, share)| (id, *share))
+            .eq(split)
+        {
+            step = step.done("staged already");
+        }
+        plan.push(step);
+    }
+    plan
+}
+
+/// Asks every staged version for its health, all overrides at once, before the public sees any of them.
+pub fn smoke(
+    parts: &[Part<'_>],
+    health: &Health,
+    url: impl Fn(&Part<'_>, &Triggers) -> Option<String>,
+) -> Plan {
+    let overrides: BTreeMap<String, String> = parts
+        .iter()
+        .filter(|part| part.staged())
+        .filter_map(|part| Some((part.script().to_owned(), part.version.clone()?)))
+        .collect();
+    let mut plan = Plan::new(STAGE);
+    for part in parts.iter().filter(|part| part.staged()) {
+        let Some(path) = &part.worker.health else {
+            continue;
+        };
+        let Some(url) = url(part, &part.live.triggers) else {
+            plan.notes.push(format!(
+                "{} has no address before its first release: it is checked right after the promotion instead",
+                part.name()
+            ));
+            continue;
+        };
+        let probe = probe(part, format!("{url}{path}"), overrides.clone(), health);
+        let goal = format!(
+            "get a healthy answer from the new version of {}",
+            part.name()
+        );
+        plan.push(probe_step(
+            "smoke",
+            format!("smoke {}", part.name()),
+            goal,
+            part,
+            probe,
+            health,
+        ));
+    }
+    plan
+}
+
+/// Gives the new versions `share` percent of the traffic, level by level: a worker is never newer than what it calls.
+pub fn promote(
+    cloud: &Cloudflare,
+    levels: &[BTreeSet<String>],
+    parts: &[Part<'_>],
+    release: &str,
+    share: u8,
+) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    let verb = if share == 100 { "promote" } else { "canary" };
+    let mut earlier: Vec<String> = Vec::new();
+    for level in levels {
+        let mut ids = Vec::new();
+        for part in parts
+            .iter()
+            .filter(|part| part.staged() && level.contains(part.name()))
+        {
+            let Some(new) = &part.version else { continue };
+            let split: Vec<(&String, u8)> = match &part.base {
+                Some(base) if share < 100 => vec![(new, share), (base, 100 - share)],
+                _ => vec![(new, 100)],
+            };
+            let rest = deployment(cloud, part.script(), &split, release);
+            let goal = format!(
+                "give {share} % of the traffic of {} to the new version",
+                part.name()
+            );
+            let id = format!("{verb} {}", part.name());
+            let mut step = Step::new("promote", &id, goal, Action::Rest(rest))
+                .worker(part.name())
+                .needs(earlier.clone());
+            if part.is_new() {
+                step = step.done("serves since it was staged: it is new");
+            }
+            plan.push(step);
+            ids.push(id);
+        }
+        if !ids.is_empty() {
+            earlier = ids;
+        }
+    }
+    plan
+}
+
+/// Sets what calls the workers. `from` says what is live, `to` what is wanted; only differences are written.
+pub fn triggers<'p>(
+    cloud: &Cloudflare,
+    group: &str,
+    parts: impl Iterator<Item = (&'p Part<'p>, Triggers, Triggers)>,
+) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for (part, from, to) in parts {
+        let script = part.script();
+        let mut set = |what: &str, rest: Rest| {
+            let goal = format!("set the {what} of {}", part.name());
+            let step = Step::new(
+                group,
+                format!("{what} {}", part.name()),
+                goal,
+                Action::Rest(rest),
+            );
+            plan.push(step.worker(part.name()));
+        };
+        if (from.workers_dev, from.previews) != (to.workers_dev, to.previews) {
+            let body = json!({"enabled": to.workers_dev, "previews_enabled": to.previews});
+            set(
+                "workers.dev address",
+                Rest::set("POST", cloud.script(script, "/subdomain"), body),
+            );
+        }
+        if from.domains != to.domains {
+            let origins: Vec<Value> = to
+                .domains
+                .iter()
+                .map(|host| json!({"hostname": host}))
+                .collect();
+            // Never takes a domain from another worker: that was ruled out before the release began.
+            let body = json!({"override_scope": true, "override_existing_origin": false,
+                              "override_existing_dns_record": false, "origins": origins});
+            set(
+                "domains",
+                Rest::set("PUT", cloud.script(script, "/domains/records"), body),
+            );
+        }
+        if from.routes != to.routes {
+            let routes: Vec<Value> = to
+                .routes
+                .iter()
+                .map(|(pattern, zone)| route(pattern, zone.as_deref()))
+                .collect();
+            set(
+                "routes",
+                Rest::set("PUT", cloud.script(script, "/routes"), Value::from(routes)),
+            );
+        }
+        if from.crons != to.crons {
+            let crons: Vec<Value> = to.crons.iter().map(|cron| json!({"cron": cron})).collect();
+            set(
+                "crons",
+                Rest::set(
+                    "PUT",
+                    cloud.script(script, "/schedules"),
+                    Value::from(crons),
+                ),
+            );
+        }
+    }
+    plan
+}
+
+/// Settings that belong to the worker and not to a version (wrangler sends them with every deploy).
+pub fn settings(cloud: &Cloudflare, parts: &[Part<'_>]) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for part in parts.iter().filter(|part| part.staged()) {
+        let config = &part.worker.config;
+        let mut body = json!({"observability": config.observability.clone().unwrap_or(json!({"enabled": false}))});
+        if let Some(logpush) = config.logpush {
+            body["logpush"] = Value::from(logpush);
+        }
+        if let Some(consumers) = &config.tail_consumers {
+            body["tail_consumers"] = consumers.clone();
+        }
+        let rest = Rest::set(
+            "PATCH",
+            cloud.script(part.script(), "/script-settings"),
+            body,
+        );
+        let goal = format!("set the observability of {}", part.name());
+        plan.push(
+            Step::new(
+                "triggers",
+                format!("settings {}", part.name()),
+                goal,
+                Action::Rest(rest),
+            )
+            .worker(part.name()),
+        );
+    }
+    plan
+}
+
+/// Asks every worker of the release for its health, as the public sees it.
+pub fn verify(
+    parts: &[Part<'_>],
+    health: &Health,
+    url: impl Fn(&Part<'_>, &Triggers) -> Option<String>,
+) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for part in parts {
+        let Some(path) = &part.worker.health else {
+            continue;
+        };
+        let Some(url) = url(part, &part.wanted) else {
+            plan.notes.push(format!(
+                "{} has no public address: its health is not checked",
+                part.name()
+            ));
+            continue;
+        };
+        let probe = probe(part, format!("{url}{path}"), BTreeMap::new(), health);
+        let goal = format!("get a healthy answer from {}", part.name());
+        plan.push(probe_step(
+            "verify",
+            format!("verify {}", part.name()),
+            goal,
+            part,
+            probe,
+            health,
+        ));
+    }
+    plan
+}
+
+/// Puts workers back, callers first: each gets its base version alone again.
+pub fn put_back(
+    cloud: &Cloudflare,
+    levels: &[BTreeSet<String>],
+    parts: &[&Part<'_>],
+    release: &str,
+) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    let mut earlier: Vec<String> = Vec::new();
+    for level in levels.iter().rev() {
+        let mut ids = Vec::new();
+        for part in parts.iter().filter(|part| level.contains(part.name())) {
+            let Some(base) = &part.base else { continue };
+            let mut rest = deployment(
+                cloud,
+                part.script(),
+                &[(base, 100)],
+                &format!("{release} put back"),
+            );
+            // The question about changed secrets is answered: what served before must serve again.
+            rest.path.push_str("?force=true");
+            let id = format!("put back {}", part.name());
+            let goal = format!("put {} back to the version that served before", part.name());
+            // Every worker is tried, whatever became of the others.
+            plan.push(Step::new("put back", &id, goal, Action::Rest(rest)).worker(part.name()));
+            ids.push(id);
+        }
+        // In order, but a failure must not keep the next ones from being put back: no `needs`.
+        earlier.extend(ids);
+    }
+    plan
+}
+
+fn deployment(cloud: &Cloudflare, script: &str, split: &[(&String, u8)], message: &str) -> Rest {
+    let versions: Vec<Value> = split
+        .iter()
+        .map(|(id, share)| json!({"version_id": id, "percentage": share}))
+        .collect();
+    let body = json!({"strategy": "percentage", "versions": versions, "annotations": {"workers/message": message}});
+    Rest::set("POST", cloud.script(script, "/deployments"), body)
+}
+
+fn probe(
+    part: &Part<'_>,
+    url: String,
+    overrides: BTreeMap<String, String>,
+    health: &Health,
+) -> Probe {
+    let version = part
+        .version
+        .iter()
+        .map(|id| (health.version_field.clone(), id.clone()));
+    Probe {
+        url,
+        overrides,
+        status: health.status,
+        fields: version.collect(),
+        within_secs: health.within.as_secs(),
+    }
+}
+
+fn probe_step(
+    group: &str,
+    id: String,
+    goal: String,
+    part: &Part<'_>,
+    probe: Probe,
+    health: &Health,
+) -> Step {
+    Step::new(group, id, goal, Action::Probe(probe))
+        .worker(part.name())
+        .timeout(health.timeout)
+}
+
+fn route(pattern: &str, zone: Option<&str>) -> Value {
+    match zone {
+        Some(zone) => json!({"pattern": pattern, "zone_name": zone}),
+        None => json!({"pattern": pattern}),
+    }
+}
+
+/// What a person should know before a release starts.
+pub fn notes(parts: &[Part<'_>]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for part in parts {
+        if part.change == Change::Immediate || part.migration_pending() {
+            notes.push(format!(
+                "{} has a pending Durable Object migration: it cannot be staged, goes live last, and cannot be put back",
+                part.name()
+            ));
+        }
+        for (id, share) in part.live.others() {
+            notes.push(format!(
+                "{} still has version {id} at {share} % from an interrupted deploy; it is replaced",
+                part.name()
+            ));
+        }
+    }
+    notes
+}

@@ -1,0 +1,323 @@
+//! What a release leaves behind: its record, its report, and the text of a dry run.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use crate::error::{Exit, Fail, exit_of};
+use crate::ledger::migrations;
+use crate::ledger::releases::{self, Record, Status};
+use crate::live;
+use crate::plan::{Action, Plan, Step};
+use crate::report::{Report, Table, plan_json, plan_text};
+use crate::stages::deploy::part::{Change, Part};
+use crate::stages::deploy::plans::{self, STAGE};
+use crate::stages::deploy::release::{Release, short};
+use crate::tools::wrangler::Wrangler;
+use crate::ui::Format;
+
+impl Release<'_> {
+    /// Writes the record of a release that serves. Not needed when nothing changed and the record is there.
+    pub fn record(&mut self) -> anyhow::Result<()> {
+        let versions = self.versions()?;
+        let known = self
+            .previous
+            .as_ref()
+            .is_some_and(|record| record.versions == versions);
+        if known && self.applied.is_empty() {
+            return Ok(());
+        }
+        let record = self.make_record(Status::Live, versions)?;
+        self.save(&record).map_err(|error| {
+            Fail::partial(format!(
+                "the release {} serves, but its record could not be written",
+                self.id
+            ))
+            .why(format!("{error:#}"))
+            .fix("run the same deploy again: it uploads nothing and writes the record")
+            .into()
+        })
+    }
+
+    /// Writes the record of a release that failed. The release's own error matters more than one of this.
+    pub fn record_failure(&mut self, partial: bool) {
+        let status = if partial {
+            Status::Partial
+        } else {
+            Status::RolledBack
+        };
+        let versions = self
+            .parts
+            .iter()
+            .filter_map(|part| Some((part.script().to_owned(), part.version.clone()?)));
+        let versions = versions.collect();
+        let saved = self
+            .make_record(status, versions)
+            .and_then(|record| self.save(&record));
+        if let Err(error) = saved {
+            self.warnings.push(format!(
+                "the failed release could not be recorded: {error:#}"
+            ));
+        }
+    }
+
+    fn make_record(
+        &self,
+        status: Status,
+        versions: BTreeMap<String, String>,
+    ) -> anyhow::Result<Record> {
+        let number = match self.databases.first() {
+            Some((database, _)) => releases::next_number(database)?,
+            None => 1,
+        };
+        let by_script = |value: &dyn Fn(&Part<'_>) -> Option<String>| -> BTreeMap<String, String> {
+            self.parts
+                .iter()
+                .filter_map(|part| Some((part.script().to_owned(), value(part)?)))
+                .collect()
+        };
+        Ok(Record {
+            id: self.id.clone(),
+            number,
+            created_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            sha: self.head.sha.clone(),
+            author: self.head.author.clone(),
+            status,
+            versions,
+            previous: by_script(&|part| part.base.clone()),
+            bookmark: self.bookmark.clone(),
+            migrations: self.migration_hashes(),
+            secrets: self
+                .parts
+                .iter()
+                .map(|part| (part.script().to_owned(), part.worker.secrets.clone()))
+                .collect(),
+            digests: by_script(&|part| Some(part.digest.clone())),
+        })
+    }
+
+    fn save(&self, record: &Record) -> anyhow::Result<()> {
+        if let Some((database, _)) = self.databases.first() {
+            releases::save(database, record)?;
+        }
+        releases::save_file(&self.ctx.root, record)
+    }
+
+    fn migration_hashes(&self) -> BTreeMap<String, String> {
+        let files = self.databases.iter().flat_map(|(_, files)| {
+            files
+                .baseline
+                .iter()
+                .chain(&files.migrations)
+                .chain(&files.seed)
+        });
+        files
+            .filter(|file| self.applied.contains_key(&file.name))
+            .map(|file| (file.name.clone(), file.hash.clone()))
+            .collect()
+    }
+
+    /// Script → version that serves now, for all workers of the repo, shipped by this run or not.
+    fn versions(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut versions = BTreeMap::new();
+        for worker in &self.workspace.workers {
+            let script = &worker.config.name;
+            let shipped = self
+                .parts
+                .iter()
+                .find(|part| part.script() == script)
+                .and_then(|part| part.version.clone());
+            let version = match shipped {
+                Some(version) => Some(version),
+                None => live::read_split(&self.target.cloudflare, script)?
+                    .into_iter()
+                    .max_by_key(|(_, share)| *share)
+                    .map(|(id, _)| id),
+            };
+            versions.extend(version.map(|id| (script.clone(), id)));
+        }
+        Ok(versions)
+    }
+
+    /// Everything a reader wants to know at the end.
+    pub fn report(&mut self, ending: anyhow::Result<()>) -> anyhow::Result<Report> {
+        let mut report = match &self.outcome {
+            Some(outcome) => Report::new(STAGE, outcome),
+            None => Report::empty(STAGE),
+        };
+        for warning in &self.warnings {
+            report.warn(warning);
+        }
+        for note in &self.notes {
+            report.fact("note", note);
+        }
+        let uploaded = self.parts.iter().filter(|part| part.changes()).count();
+        let last = self.previous.as_ref().map(|record| record.id.clone());
+        report.release = if uploaded > 0 || !self.applied.is_empty() {
+            Some(self.id.clone())
+        } else {
+            last
+        };
+        report.fact(
+            "commit",
+            format!("{} {}", short(&self.head.sha), self.head.subject),
+        );
+        if let Some(bookmark) = &self.bookmark {
+            report.fact("restore point", bookmark.clone());
+        }
+        match &ending {
+            Ok(()) if uploaded == 0 => {
+                report.fact("result", "nothing changed: no version was uploaded")
+            }
+            Ok(()) => report.fact(
+                "result",
+                format!("{uploaded} of {} workers changed", self.parts.len()),
+            ),
+            Err(error) => report.fact(
+                "result",
+                error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
+        }
+        report.tables.push(self.workers_table(ending.is_ok()));
+        if let Err(error) = ending {
+            if exit_of(&error) == Exit::Bug {
+                return Err(error);
+            }
+            report.fail(exit_of(&error) as u8);
+            // A failed step says all by itself; what was put back afterwards is news.
+            if error
+                .downcast_ref::<Fail>()
+                .is_none_or(|fail| !fail.why.is_empty())
+            {
+                self.ctx.ui.error(&error);
+            }
+        }
+        Ok(report)
+    }
+
+    fn workers_table(&self, ok: bool) -> Table {
+        let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
+        for part in &self.parts {
+            let version = if ok {
+                part.version.as_deref().or(part.base.as_deref())
+            } else {
+                part.base.as_deref()
+            };
+            let change = match &part.change {
+                _ if !ok => "as before",
+                Change::Unchanged => "unchanged",
+                Change::Reuse(_) => "promoted",
+                Change::Upload if part.is_new() => "new",
+                Change::Upload => "uploaded",
+                Change::Immediate => "deployed",
+            };
+            let triggers = if ok {
+                &part.wanted
+            } else {
+                &part.live.triggers
+            };
+            let url = self.shown_url(part, triggers);
+            table.row([part.name(), version.map_or("-", short), change, &url]);
+        }
+        table
+    }
+
+    /// The address a person can open: on the local cloud production domains are reached by `<worker>.<subdomain>.localhost`.
+    fn shown_url(&self, part: &Part<'_>, triggers: &live::Triggers) -> String {
+        match self.url(part, triggers) {
+            Some(url) if self.target.edge.is_some() && url.starts_with("https://") => {
+                let host = url.trim_start_matches("https://");
+                let edge = self.target.edge.as_deref().unwrap_or_default();
+                format!("http://{host} via {edge}")
+            }
+            Some(url) => url,
+            None => "-".to_owned(),
+        }
+    }
+
+    /// Prints what a deploy would do, and does nothing.
+    pub fn dry_run(&self) -> anyhow::Result<Report> {
+        let plan = self.whole_plan()?;
+        match self.ctx.ui.format() {
+            Format::Json => self.ctx.ui.data(&plan_json(&plan).to_string()),
+            Format::Text => self.ctx.ui.data(&plan_text(&plan)),
+        }
+        let mut report = Report::empty(STAGE);
+        report.release = Some(self.id.clone());
+        Ok(report)
+    }
+
+    /// Every phase in one plan, with names where ids are only known later.
+    pub fn whole_plan(&self) -> anyhow::Result<Plan> {
+        let cloud = &self.target.cloudflare;
+        let health = &self.workspace.pipeline.health;
+        let mut parts = self.parts.clone();
+        for part in &mut parts {
+            part.version = Some(format!("(new version of {})", part.name()));
+            part.base = part.base.clone().or(Some("(placeholder)".to_owned()));
+            if part.migration_pending() {
+                part.change = Change::Immediate;
+            }
+        }
+        let mut plan = Plan::new(STAGE);
+        plan.notes = plans::notes(&parts);
+        if !self.target.reachable {
+            plan.notes.push(
+                "the local cloud is not running: planned as the first deploy to an empty account"
+                    .to_owned(),
+            );
+        }
+        plan.notes.push("a worker whose content is live already is neither uploaded nor promoted; the build tells".to_owned());
+        for part in &parts {
+            let folder = self.bundle_dir(part.name());
+            let command = Wrangler::find(&self.ctx.root, cloud.base(), cloud.account())?
+                .bundle(part.worker, &folder);
+            let goal = format!("build {}", part.name());
+            plan.push(
+                Step::new("build", &goal, &goal, Action::Command(command)).worker(part.name()),
+            );
+        }
+        for (database, files) in &self.databases {
+            let ledger = if self.target.reachable {
+                migrations::read_ledger(database)?
+            } else {
+                migrations::Ledger::default()
+            };
+            let todo = migrations::pending(files, &ledger, &self.id, SystemTime::now())?;
+            plan.steps.extend(plans::migrate(database, &todo).steps);
+        }
+        plan.steps
+            .extend(plans::create(cloud, self.workspace, &parts).steps);
+        for part in parts.iter().filter(|part| part.staged()) {
+            let goal = format!("upload a version of {}", part.name());
+            let step = Step::new(
+                "upload",
+                format!("upload {}", part.name()),
+                goal,
+                Action::Nothing,
+            );
+            plan.push(step.worker(part.name()));
+        }
+        let url = |part: &Part<'_>, triggers: &live::Triggers| self.url(part, triggers);
+        let wanted = parts
+            .iter()
+            .map(|part| (part, part.live.triggers.clone(), part.wanted.clone()));
+        let phases = [
+            plans::stage(cloud, &parts, &self.id),
+            plans::smoke(&parts, health, url),
+            plans::promote(cloud, &self.levels, &parts, &self.id, 100),
+            plans::triggers(cloud, "triggers", wanted),
+            plans::settings(cloud, &parts),
+            plans::verify(&parts, health, url),
+        ];
+        for phase in phases {
+            plan.notes.extend(phase.notes);
+            plan.steps.extend(phase.steps);
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,1 @@
+//! Plans of whole releases as text.

@@ -1,0 +1,6 @@
+//! One module per verb: gather, plan, run, report.
+
+pub mod deploy;
+pub mod effects;
+pub mod local;
+pub mod rehearse;

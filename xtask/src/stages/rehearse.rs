@@ -1,0 +1,248 @@
+//! `cargo xtask rehearse`: the whole pipeline, offline, on a copy of the repo and a fresh local cloud. Nothing of the
+//! repo itself is changed, and no real secret is used.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::context::{CloudKind, Ctx};
+use crate::error::Fail;
+use crate::interrupt::Interrupt;
+use crate::plan::{Action, Command, Plan, Step};
+use crate::report::Report;
+use crate::run::{Io, Runner};
+use crate::stages::deploy;
+use crate::tools::git::Git;
+use crate::tools::{local_cloud, node, process, wrangler};
+use crate::ui::{Format, Ui};
+use crate::workspace::Workspace;
+
+const STAGE: &str = "rehearse";
+
+/// A change that every TypeScript and JavaScript module can bear, and that reaches the bundle.
+const CHANGE: &str = "\n// Added by the rehearsal: a release with one changed worker.\nReflect.set(globalThis, \"rehearsal\", 2);\n";
+
+/// Rehearses. The local cloud goes on afterwards, so that the workers can be looked at, unless `stop` says otherwise.
+pub fn rehearse(ctx: &Ctx, stop: bool) -> anyhow::Result<Report> {
+    install(ctx)?;
+    let copy = copy_repo(ctx)?;
+    let workspace = Workspace::load(&copy)?;
+    let inner = inner_context(ctx, &copy, &workspace);
+    let mut settings = workspace.pipeline.local.clone();
+    if TcpListener::bind(("127.0.0.1", settings.port)).is_err() {
+        ctx.ui.info(&format!(
+            "port {} is taken; the rehearsal uses a free one",
+            settings.port
+        ));
+        settings.port = 0;
+    }
+    let state = inner.state().join("local-cloud");
+    local_cloud::start(&inner, &settings, &state)?;
+
+    ctx.ui.info("\nfirst release: every worker is new");
+    let first = deploy::deploy(&inner, &deploy::Options::default())?;
+    let mut report = first;
+    if report.exit == 0 {
+        let changed = change_one(&copy, &workspace)?;
+        ctx.ui
+            .info(&format!("\nsecond release: {changed} has changed"));
+        let second = deploy::deploy(&inner, &deploy::Options::default())?;
+        report = join(report, second);
+    }
+    report.stage = STAGE.to_owned();
+    if stop || ctx.env.ci {
+        local_cloud::stop(&state)?;
+    } else if let Some(cloud) = local_cloud::running(&state) {
+        report.fact("local cloud", format!("{}/ (it goes on)", cloud.edge));
+        report.fact(
+            "stop it",
+            format!(
+                "cargo xtask local --stop --root {}",
+                shown(&copy, &ctx.env.cwd)
+            ),
+        );
+    }
+    Ok(report)
+}
+
+/// Both releases in one report: the steps of both, the workers as the second left them.
+fn join(first: Report, second: Report) -> Report {
+    let mut report = second;
+    let mut steps = first.steps;
+    for step in &mut steps {
+        step.group = format!("1 {}", step.group);
+    }
+    for step in &mut report.steps {
+        step.group = format!("2 {}", step.group);
+    }
+    steps.append(&mut report.steps);
+    report.steps = steps;
+    for warning in first.warnings {
+        report.warn(warning);
+    }
+    report
+}
+
+/// Installs what the lock file says, when wrangler or Node is missing.
+fn install(ctx: &Ctx) -> anyhow::Result<()> {
+    let root = &ctx.root;
+    if wrangler::cli_path(root).is_file() && node::find(root).is_ok() {
+        return Ok(());
+    }
+    if !root.join("package-lock.json").is_file() {
+        return Err(Fail::setup(
+            "wrangler is not installed, and there is no package-lock.json to install it from",
+        )
+        .fix("install the repo's packages with its own package manager, then run the command again")
+        .into());
+    }
+    let command = Command {
+        display: "npm ci --ignore-scripts --no-audit --no-fund".to_owned(),
+        program: "npm".to_owned(),
+        argv: ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            .map(str::to_owned)
+            .to_vec(),
+        cwd: root.clone(),
+        env: BTreeMap::new(),
+        secret_env: Vec::new(),
+        env_remove: Vec::new(),
+        secrets_on_stdin: Vec::new(),
+    };
+    let mut plan = Plan::new(STAGE);
+    let step = Step::new(
+        "install",
+        "install packages",
+        "install the packages of package-lock.json",
+        Action::Command(command),
+    );
+    plan.push(step.timeout(Duration::from_secs(900)));
+    let outcome = ctx.run(&plan, &Installer { ctx });
+    if outcome.ok() {
+        return Ok(());
+    }
+    Err(Fail::setup("the packages could not be installed")
+        .why("npm has said why above")
+        .fix("npm ci --ignore-scripts")
+        .into())
+}
+
+struct Installer<'a> {
+    ctx: &'a Ctx,
+}
+
+impl Runner for Installer<'_> {
+    fn exec(&self, step: &Step, io: &Io) -> anyhow::Result<serde_json::Value> {
+        let Action::Command(command) = &step.action else {
+            anyhow::bail!("{} is no command", step.id);
+        };
+        let finished = process::run(command, &self.ctx.env, io, step.timeout)?;
+        if !finished.success() {
+            return Err(Fail::setup(format!("npm {}", finished.ending()))
+                .why(finished.tail(15))
+                .into());
+        }
+        Ok(serde_json::Value::Null)
+    }
+}
+
+/// Copies the repo as it is on disk, ignored files apart, and makes the copy a repository with one commit.
+fn copy_repo(ctx: &Ctx) -> anyhow::Result<PathBuf> {
+    let copy = ctx.state().join("rehearsal");
+    local_cloud::stop(&copy.join(".xtask/local-cloud"))?;
+    if copy.exists() {
+        std::fs::remove_dir_all(&copy)
+            .with_context(|| format!("failed to empty {}", copy.display()))?;
+    }
+    for file in Git::open(&ctx.root)?.files()? {
+        let from = ctx.root.join(&file);
+        // A deleted file is still listed until the deletion is committed; a submodule is a folder.
+        if from.is_file() {
+            let to = copy.join(&file);
+            let folder = to.parent().unwrap_or(&copy);
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("failed to make {}", folder.display()))?;
+            std::fs::copy(&from, &to)
+                .with_context(|| format!("failed to copy {}", from.display()))?;
+        }
+    }
+    link_modules(&ctx.root, &copy)?;
+    let main = Workspace::load(&copy)?.pipeline.project.main_branch;
+    Git::commit_all(&copy, &main, "rehearsal: the repo as it is on disk")?;
+    Ok(copy)
+}
+
+/// Installed packages are shared with the copy: the root's, and those of workers that have their own.
+fn link_modules(root: &Path, copy: &Path) -> anyhow::Result<()> {
+    let workspace = Workspace::load(copy)?;
+    let folders = workspace
+        .workers
+        .iter()
+        .filter_map(|worker| worker.dir.strip_prefix(&workspace.root).ok());
+    for folder in std::iter::once(Path::new("")).chain(folders) {
+        let from = root.join(folder).join("node_modules");
+        let to = copy.join(folder).join("node_modules");
+        if from.is_dir() && !to.exists() {
+            link(&from, &to).with_context(|| format!("failed to link {}", to.display()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(windows)]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::windows::fs::symlink_dir(from, to)
+}
+
+/// The context of the copy: the local cloud, and stand-ins for all secrets.
+fn inner_context(ctx: &Ctx, copy: &Path, workspace: &Workspace) -> Ctx {
+    let mut env = ctx.env.clone();
+    for name in workspace.workers.iter().flat_map(|worker| &worker.secrets) {
+        env = env.with(name, format!("rehearsal-{}", name.to_lowercase()));
+    }
+    Ctx {
+        ui: Ui::new(&env, false, ctx.ui.verbose(), Format::Text),
+        env,
+        root: copy.to_owned(),
+        cloud: CloudKind::Local,
+        only: Vec::new(),
+        jobs: ctx.jobs,
+        dry_run: false,
+        interrupt: Interrupt::install(),
+    }
+}
+
+/// Changes one worker of the copy and commits it; gives its name.
+fn change_one(copy: &Path, workspace: &Workspace) -> anyhow::Result<String> {
+    let changed = workspace.workers.iter().find_map(|worker| {
+        let main = worker
+            .config_path
+            .parent()?
+            .join(worker.config.main.as_ref()?);
+        main.is_file().then_some((worker, main))
+    });
+    let Some((worker, main)) = changed else {
+        return Err(Fail::setup("no worker has a `main` module to change").into());
+    };
+    let mut text = std::fs::read_to_string(&main)
+        .with_context(|| format!("failed to read {}", main.display()))?;
+    text.push_str(CHANGE);
+    std::fs::write(&main, text).with_context(|| format!("failed to write {}", main.display()))?;
+    Git::commit_all(
+        copy,
+        &workspace.pipeline.project.main_branch,
+        &format!("{}: a change", worker.name),
+    )?;
+    Ok(worker.name.clone())
+}
+
+fn shown(path: &Path, cwd: &Path) -> String {
+    path.strip_prefix(cwd).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,164 @@
+//! The cloud a stage talks to, found once per run: API, account, token, and how its workers are reached.
+
+use crate::config::Local;
+use crate::context::{CloudKind, Ctx};
+use crate::env::Env;
+use crate::error::Fail;
+use crate::mask::Mask;
+use crate::tools::cloudflare::{Call, Cloudflare, PRODUCTION_API};
+use crate::tools::local_cloud::{self, LocalCloud};
+use crate::workspace::Workspace;
+
+/// The token the local cloud is given. A real one is never sent to it.
+const LOCAL_TOKEN: &str = "local-cloud-token";
+
+/// An opened cloud.
+pub struct Target {
+    /// The REST API.
+    pub cloudflare: Cloudflare,
+    /// The environment child processes get: the token and API address of this cloud.
+    pub env: Env,
+    /// `127.0.0.1:PORT` where every host name is served, on the local cloud.
+    pub edge: Option<String>,
+    /// `.<subdomain>.workers.dev`, or its local counterpart with port: what follows a worker's name in its URL.
+    pub workers_dev_suffix: String,
+    /// False when a dry run found no local cloud running: it is then planned for as an empty account.
+    pub reachable: bool,
+}
+
+impl Target {
+    /// Opens the cloud that `--cloud` names. The local one is started when it is not running, except in a dry run.
+    pub fn open(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
+        match ctx.cloud {
+            CloudKind::Local => open_local(ctx, workspace),
+            CloudKind::Cloudflare => open_cloudflare(ctx, workspace),
+        }
+    }
+
+    /// The URL of a worker that answers on workers.dev.
+    pub fn workers_dev_url(&self, script: &str) -> String {
+        let scheme = if self.edge.is_some() { "http" } else { "https" };
+        format!("{scheme}://{script}{}", self.workers_dev_suffix)
+    }
+}
+
+fn open_local(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
+    let settings: &Local = &workspace.pipeline.local;
+    let running = if ctx.dry_run {
+        local_cloud::running(&ctx.state().join("local-cloud"))
+    } else {
+        let cloud = local_cloud::ensure(ctx, settings)?;
+        local_cloud::adopt(&cloud, workspace)?;
+        Some(cloud)
+    };
+    let account = account_of(workspace).unwrap_or_else(|| "local".to_owned());
+    let LocalCloud {
+        api,
+        edge,
+        subdomain,
+    } = running.clone().unwrap_or_default();
+    let env = ctx
+        .env
+        .clone()
+        .with("CLOUDFLARE_API_TOKEN", LOCAL_TOKEN)
+        .with("CLOUDFLARE_ACCOUNT_ID", &account)
+        .with("CLOUDFLARE_API_BASE_URL", &api);
+    let host = edge.trim_start_matches("http://").to_owned();
+    let port = host.rsplit(':').next().unwrap_or_default().to_owned();
+    ctx.ui.set_mask(mask(&env, workspace));
+    Ok(Target {
+        cloudflare: Cloudflare::new(&api, &account, LOCAL_TOKEN),
+        env,
+        workers_dev_suffix: format!(".{subdomain}.localhost:{port}"),
+        edge: Some(host),
+        reachable: running.is_some(),
+    })
+}
+
+fn open_cloudflare(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
+    let Some(token) = ctx.env.var("CLOUDFLARE_API_TOKEN").map(str::to_owned) else {
+        return Err(Fail::setup("CLOUDFLARE_API_TOKEN is not set")
+            .why("the pipeline signs in to Cloudflare with an API token")
+            .fix("export CLOUDFLARE_API_TOKEN=…   (https://dash.cloudflare.com/profile/api-tokens)")
+            .fix("or try it without an account: add `--cloud local`")
+            .into());
+    };
+    ctx.ui.set_mask(mask(&ctx.env, workspace));
+    let api = ctx
+        .env
+        .var("CLOUDFLARE_API_BASE_URL")
+        .unwrap_or(PRODUCTION_API)
+        .to_owned();
+    let account = match account_of(workspace)
+        .or_else(|| ctx.env.var("CLOUDFLARE_ACCOUNT_ID").map(str::to_owned))
+    {
+        Some(account) => account,
+        None => only_account(&Cloudflare::new(&api, "", &token))?,
+    };
+    let cloudflare = Cloudflare::new(&api, &account, &token);
+    let subdomain = cloudflare.call(&Call::get(cloudflare.path("/workers/subdomain")))?;
+    let subdomain = match subdomain {
+        Ok(result) => result["subdomain"].as_str().unwrap_or_default().to_owned(),
+        Err(error) if error.is_not_found() => String::new(),
+        Err(error) => return Err(Fail::from(error).into()),
+    };
+    let env = ctx
+        .env
+        .clone()
+        .with("CLOUDFLARE_ACCOUNT_ID", &account)
+        .with("CLOUDFLARE_API_BASE_URL", &api);
+    Ok(Target {
+        cloudflare,
+        edge: env.var("XTASK_EDGE").map(str::to_owned),
+        env,
+        workers_dev_suffix: format!(".{subdomain}.workers.dev"),
+        reachable: true,
+    })
+}
+
+fn account_of(workspace: &Workspace) -> Option<String> {
+    let configured = workspace
+        .workers
+        .iter()
+        .find_map(|worker| worker.config.account_id.clone());
+    workspace
+        .pipeline
+        .cloudflare
+        .account_id
+        .clone()
+        .or(configured)
+}
+
+fn only_account(cloudflare: &Cloudflare) -> anyhow::Result<String> {
+    let accounts = cloudflare.expect(&Call::get("/accounts?page=1"))?;
+    let ids: Vec<&str> = accounts
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|account| account["id"].as_str())
+        .collect();
+    match ids.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        ids => Err(Fail::setup("the account to ship to is not known")
+            .why(format!("the API token can see {} accounts", ids.len()))
+            .fix("set `account_id` under [cloudflare] in pipeline.toml, or CLOUDFLARE_ACCOUNT_ID")
+            .into()),
+    }
+}
+
+/// Masks every secret this run can know: the token and the declared secrets that are set.
+fn mask(env: &Env, workspace: &Workspace) -> Mask {
+    let declared = workspace
+        .workers
+        .iter()
+        .flat_map(|worker| worker.secrets.iter().map(String::as_str));
+    let names = [
+        "CLOUDFLARE_API_TOKEN",
+        "CLOUDFLARE_API_KEY",
+        "GITHUB_TOKEN",
+        "GH_TOKEN",
+    ]
+    .into_iter()
+    .chain(declared);
+    Mask::new(names.filter_map(|name| Some((name, env.var(name)?))))
+}

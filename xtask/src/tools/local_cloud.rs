@@ -1,0 +1,278 @@
+//! Starts, finds and stops the local cloud. Knows its command line and its control endpoints, not what it emulates.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::config::Local;
+use crate::context::Ctx;
+use crate::error::Fail;
+use crate::plan::Command;
+use crate::tools::http::{self, Request};
+use crate::tools::{node, process};
+use crate::workspace::Workspace;
+
+/// How long a starting cloud may take to answer.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// A running local cloud.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct LocalCloud {
+    /// `http://127.0.0.1:PORT/client/v4`.
+    pub api: String,
+    /// `http://127.0.0.1:PORT`.
+    pub edge: String,
+    /// The workers.dev subdomain it plays.
+    pub subdomain: String,
+}
+
+/// The cloud whose state is in `state`, if it runs and answers.
+pub fn running(state: &Path) -> Option<LocalCloud> {
+    let text = std::fs::read_to_string(state.join("server.json")).ok()?;
+    let cloud: LocalCloud = serde_json::from_str(&text).ok()?;
+    let mut request = Request::get(format!("{}/_local/health", cloud.edge));
+    request.timeout_secs = 5;
+    let answer = http::send(&request).ok()?.ok()?;
+    // Another program may have taken the port since: only the cloud with this very state folder will do.
+    let health: Value = serde_json::from_str(&answer.body).ok()?;
+    (answer.status == 200 && health["ok"] == true).then_some(cloud)
+}
+
+/// The repo's own local cloud, started if need be.
+pub fn ensure(ctx: &Ctx, settings: &Local) -> anyhow::Result<LocalCloud> {
+    start(ctx, settings, &ctx.state().join("local-cloud"))
+}
+
+/// Starts a local cloud with its state in `state`, unless it runs already; it goes on after xtask ends.
+pub fn start(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Result<LocalCloud> {
+    if let Some(cloud) = running(state) {
+        return Ok(cloud);
+    }
+    let command = serve_command(ctx, settings, state)?;
+    std::fs::create_dir_all(state)
+        .with_context(|| format!("failed to make {}", state.display()))?;
+    let log = state.join("server.log");
+    let _ = std::fs::remove_file(&log);
+    let child = process::start_detached(&command, &ctx.env, &ctx.ui.mask(), &log)?;
+    let deadline = Instant::now() + START_MAX;
+    loop {
+        if let Some(cloud) = running(state) {
+            ctx.ui.info(&format!(
+                "local cloud is running at {}/  (stop it: cargo xtask local --stop)",
+                cloud.edge
+            ));
+            return Ok(cloud);
+        }
+        if child.ended().is_some() || Instant::now() > deadline {
+            return Err(not_started(&log));
+        }
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// The command line of the server, after building it if that has not been done.
+pub fn serve_command(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Result<Command> {
+    let program = binary(ctx)?;
+    let modules = modules_root(ctx)?;
+    let node = node::find(&modules)?;
+    let argv = [
+        "serve",
+        "--state",
+        &state.display().to_string(),
+        "--port",
+        &settings.port.to_string(),
+        "--repo-root",
+        &modules.display().to_string(),
+        "--node",
+        &node.display().to_string(),
+        "--subdomain",
+        &settings.subdomain,
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let secret = ctx
+        .env
+        .names()
+        .filter(|name| looks_secret(name))
+        .map(str::to_owned)
+        .collect();
+    Ok(Command {
+        display: format!("local-cloud {}", argv.join(" ")),
+        program: program.display().to_string(),
+        argv,
+        cwd: ctx.root.clone(),
+        env: BTreeMap::new(),
+        secret_env: Vec::new(),
+        // It lives on: no secret of this run belongs into its environment.
+        env_remove: secret,
+        secrets_on_stdin: Vec::new(),
+    })
+}
+
+fn looks_secret(name: &str) -> bool {
+    ["TOKEN", "SECRET", "PASSWORD", "KEY"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// Tells the cloud the ids of databases, namespaces and buckets the configs name, as an account in use would have them.
+pub fn adopt(cloud: &LocalCloud, workspace: &Workspace) -> anyhow::Result<()> {
+    let mut d1 = BTreeMap::new();
+    let mut kv = BTreeMap::new();
+    let mut r2 = BTreeSet::new();
+    for worker in &workspace.workers {
+        let bindings = &worker.config.bindings;
+        for entry in &bindings.d1 {
+            if let Some(id) = &entry.database_id {
+                d1.insert(
+                    id.clone(),
+                    entry
+                        .database_name
+                        .clone()
+                        .unwrap_or_else(|| entry.binding.clone()),
+                );
+            }
+        }
+        for entry in &bindings.kv {
+            if let Some(id) = &entry.id {
+                kv.entry(id.clone())
+                    .or_insert_with(|| entry.binding.clone());
+            }
+        }
+        r2.extend(
+            bindings
+                .r2
+                .iter()
+                .filter_map(|entry| entry.bucket_name.clone()),
+        );
+    }
+    let body = json!({
+        "d1": d1.iter().map(|(id, name)| json!({"id": id, "name": name})).collect::<Vec<_>>(),
+        "kv": kv.iter().map(|(id, title)| json!({"id": id, "title": title})).collect::<Vec<_>>(),
+        "r2": r2,
+    });
+    post(cloud, "/_local/resources", &body).map(drop)
+}
+
+/// Stops the cloud whose state is in `state`; false when none runs.
+pub fn stop(state: &Path) -> anyhow::Result<bool> {
+    let Some(cloud) = running(state) else {
+        return Ok(false);
+    };
+    post(&cloud, "/_local/shutdown", &json!({}))?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while running(state).is_some() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(true)
+}
+
+fn post(cloud: &LocalCloud, path: &str, body: &Value) -> anyhow::Result<String> {
+    let mut request = Request::get(format!("{}{path}", cloud.edge));
+    request.method = "POST".to_owned();
+    request.body = Some(body.to_string());
+    request
+        .headers
+        .push(("Content-Type".to_owned(), "application/json".to_owned()));
+    request.timeout_secs = 60;
+    match http::send(&request)? {
+        Ok(answer) if answer.status < 300 => Ok(answer.body),
+        Ok(answer) => anyhow::bail!(
+            "the local cloud answered {} to {path}: {}",
+            answer.status,
+            answer.body.trim()
+        ),
+        Err(lost) => anyhow::bail!("the local cloud did not answer {path}: {}", lost.message),
+    }
+}
+
+/// The folder whose `node_modules` holds miniflare: the repo that ships, else the one this crate stands in.
+fn modules_root(ctx: &Ctx) -> anyhow::Result<PathBuf> {
+    let own = own_repo();
+    [&ctx.root, &own]
+        .into_iter()
+        .find(|root| root.join("node_modules/miniflare/package.json").is_file())
+        .cloned()
+        .ok_or_else(|| {
+            Fail::setup("the local cloud needs miniflare, which is not installed")
+                .why(format!(
+                    "{} does not exist",
+                    ctx.root.join("node_modules/miniflare").display()
+                ))
+                .fix("npm ci --ignore-scripts   (miniflare comes with wrangler)")
+                .into()
+        })
+}
+
+/// The repo this crate stands in.
+pub fn own_repo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}
+
+/// The server's binary beside this one, built now if it is missing or out of date: cargo is asked, and knows.
+fn binary(ctx: &Ctx) -> anyhow::Result<PathBuf> {
+    if let Some(path) = ctx.env.var("XTASK_LOCAL_CLOUD_BIN") {
+        return Ok(PathBuf::from(path));
+    }
+    let own = std::env::current_exe().context("failed to find this program's own file")?;
+    let folder = own.parent().unwrap_or(Path::new(".")).to_owned();
+    let program = folder.join(format!("local-cloud{}", std::env::consts::EXE_SUFFIX));
+    let mut argv = vec![
+        "build".to_owned(),
+        "--package".to_owned(),
+        "local-cloud".to_owned(),
+    ];
+    if folder.ends_with("release") {
+        argv.push("--release".to_owned());
+    }
+    if !program.is_file() {
+        ctx.ui
+            .info("building the local cloud (once; it takes a minute or two)");
+        argv.push("--quiet".to_owned());
+    } else {
+        argv.push("--quiet".to_owned());
+    }
+    let command = Command {
+        display: format!("cargo {}", argv.join(" ")),
+        program: ctx.env.var("CARGO").unwrap_or("cargo").to_owned(),
+        argv,
+        cwd: own_repo(),
+        env: folder
+            .parent()
+            .map(|target| ("CARGO_TARGET_DIR".to_owned(), target.display().to_string()))
+            .into_iter()
+            .collect(),
+        secret_env: Vec::new(),
+        env_remove: Vec::new(),
+        secrets_on_stdin: Vec::new(),
+    };
+    let status = process::run_foreground(&command, &ctx.env, &ctx.ui.mask())?;
+    if status != 0 {
+        return Err(Fail::setup("the local cloud could not be built")
+            .why(format!("cargo exited with {status}"))
+            .fix("cargo build --package local-cloud")
+            .into());
+    }
+    Ok(program)
+}
+
+/// The server's own words, which have a what, a why and a fix.
+fn not_started(log: &Path) -> anyhow::Error {
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let tail = lines[lines.len().saturating_sub(12)..].join("\n");
+    Fail::setup("the local cloud did not start")
+        .why(if tail.is_empty() { format!("it said nothing; see {}", log.display()) } else { tail })
+        .fix("set another `port` under [local] in pipeline.toml, or 0 for any free one, if the port is taken")
+        .into()
+}

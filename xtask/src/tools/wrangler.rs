@@ -1,0 +1,220 @@
+//! The only module that knows wrangler's flags, its environment and its ND-JSON output.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::Fail;
+use crate::plan::Command;
+use crate::tools::node;
+use crate::workspace::Worker;
+
+/// Config names wrangler finds by itself.
+const DEFAULT_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
+
+/// The variable that makes wrangler append its results, one JSON object per line, to a file.
+pub const OUTPUT_VARIABLE: &str = "WRANGLER_OUTPUT_FILE_PATH";
+
+/// wrangler as the repo has it installed, and how to talk to the cloud with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wrangler {
+    node: PathBuf,
+    cli: PathBuf,
+    /// The API it is told to use. Always set: a repo's `.env` could otherwise redirect the token.
+    api: String,
+    account: String,
+    /// `.xtask`: compile cache and result files live there.
+    state: PathBuf,
+}
+
+/// What a version upload needs.
+#[derive(Clone, Debug)]
+pub struct Upload<'a> {
+    /// The worker's short name, for the result file.
+    pub worker: &'a str,
+    /// The folder it runs in.
+    pub dir: &'a Path,
+    /// The derived config.
+    pub config: &'a Path,
+    /// The release id.
+    pub tag: &'a str,
+    /// The version's message, which carries the content digest.
+    pub message: &'a str,
+    /// Names of the secrets that travel with the version.
+    pub secrets: Vec<String>,
+}
+
+impl Wrangler {
+    /// Finds wrangler for the repo at `root`; without it, says how to install it.
+    pub fn find(root: &Path, api: &str, account: &str) -> anyhow::Result<Wrangler> {
+        let cli = cli_path(root);
+        if !cli.is_file() {
+            return Err(Fail::setup("wrangler is not installed")
+                .why(format!("{} does not exist", cli.display()))
+                .fix("npm ci --ignore-scripts")
+                .into());
+        }
+        Ok(Wrangler {
+            node: node::find(root)?,
+            cli,
+            api: api.to_owned(),
+            account: account.to_owned(),
+            state: root.join(".xtask"),
+        })
+    }
+
+    /// Bundles a worker without talking to the cloud. The worker's own config is used, so that its build command runs
+    /// and a config its build generates is honoured.
+    pub fn bundle(&self, worker: &Worker, outdir: &Path) -> Command {
+        let mut argv = words(&["deploy", "--dry-run", "--outdir"]);
+        argv.push(outdir.display().to_string());
+        // `--config` switches the redirect to a generated config off: only name a config that needs naming.
+        let name = worker
+            .config_path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        if !DEFAULT_NAMES.contains(&&*name) {
+            argv.extend([
+                "--config".to_owned(),
+                worker.config_path.display().to_string(),
+            ]);
+        }
+        if let Some(env) = &worker.env_name {
+            argv.extend(["--env".to_owned(), env.clone()]);
+        } else if !worker.config.environments.is_empty() {
+            // Named environments and no choice: wrangler warns unless told that the top level is meant.
+            argv.push("--env=".to_owned());
+        }
+        self.command(&worker.name, "bundle", &worker.dir, argv)
+    }
+
+    /// Uploads a version that gets no traffic. Secrets are read from stdin, so that none touches a disk.
+    pub fn upload_version(&self, upload: &Upload<'_>) -> Command {
+        self.upload(&["versions", "upload"], "upload", upload)
+    }
+
+    /// Uploads and goes live at once: for a pending Durable Object migration, which cannot be staged.
+    pub fn deploy(&self, upload: &Upload<'_>) -> Command {
+        self.upload(&["deploy"], "deploy", upload)
+    }
+
+    fn upload(&self, verb: &[&str], step: &str, upload: &Upload<'_>) -> Command {
+        let mut argv = words(verb);
+        for (flag, value) in [
+            ("--config", upload.config.display().to_string()),
+            ("--tag", upload.tag.to_owned()),
+            ("--message", upload.message.to_owned()),
+        ] {
+            argv.extend([flag.to_owned(), value]);
+        }
+        // A typo in a binding must be an error, not a new database.
+        argv.push("--no-experimental-provision".to_owned());
+        if !upload.secrets.is_empty() {
+            argv.extend(words(&["--secrets-file", "/dev/stdin"]));
+        }
+        let mut command = self.command(upload.worker, step, upload.dir, argv);
+        command.secrets_on_stdin.clone_from(&upload.secrets);
+        command
+    }
+
+    fn command(&self, worker: &str, step: &str, dir: &Path, argv: Vec<String>) -> Command {
+        let results = self
+            .state
+            .join("wrangler")
+            .join(format!("{worker}-{step}.ndjson"));
+        let display = format!("wrangler {}", argv.join(" "));
+        let env = BTreeMap::from(
+            [
+                ("CI", "true".to_owned()),
+                ("CLOUDFLARE_API_BASE_URL", self.api.clone()),
+                ("CLOUDFLARE_ACCOUNT_ID", self.account.clone()),
+                (
+                    "NODE_COMPILE_CACHE",
+                    self.state.join("cache/node").display().to_string(),
+                ),
+                ("NO_COLOR", "1".to_owned()),
+                ("WRANGLER_HIDE_BANNER", "true".to_owned()),
+                ("WRANGLER_SEND_ERROR_REPORTS", "false".to_owned()),
+                ("WRANGLER_SEND_METRICS", "false".to_owned()),
+                ("WRANGLER_WRITE_LOGS", "false".to_owned()),
+                (OUTPUT_VARIABLE, results.display().to_string()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        Command {
+            display,
+            program: self.node.display().to_string(),
+            argv: std::iter::once(self.cli.display().to_string())
+                .chain(argv)
+                .collect(),
+            cwd: dir.to_owned(),
+            env,
+            secret_env: vec!["CLOUDFLARE_API_TOKEN".to_owned()],
+            env_remove: words(&[
+                "WRANGLER_LOG_SANITIZE",
+                "WRANGLER_LOG",
+                "CLOUDFLARE_API_KEY",
+                "CLOUDFLARE_EMAIL",
+            ]),
+            secrets_on_stdin: Vec::new(),
+        }
+    }
+}
+
+/// Where wrangler's program file is once npm has installed it.
+pub fn cli_path(root: &Path) -> PathBuf {
+    root.join("node_modules/wrangler/wrangler-dist/cli.js")
+}
+
+/// The version id an upload made, from the result file's text: present only when the upload really happened
+/// (a dry run and a `--strict` stop write the same entry without one).
+pub fn version_id(results: &str) -> Option<String> {
+    entries(results)
+        .filter(|entry| matches!(entry["type"].as_str(), Some("version-upload" | "deploy")))
+        .find_map(|entry| entry["version_id"].as_str().map(str::to_owned))
+}
+
+/// Bundle sizes in bytes, raw and gzipped, when the result file tells them.
+pub fn bundle_size(results: &str) -> Option<(u64, u64)> {
+    entries(results).find_map(|entry| {
+        let size = &entry["bundle_size"];
+        Some((size["raw_bytes"].as_u64()?, size["gzip_bytes"].as_u64()?))
+    })
+}
+
+/// Cloudflare's error code of a failed command, when it names one.
+pub fn failure_code(results: &str) -> Option<i64> {
+    entries(results)
+        .filter(|entry| entry["type"] == "command-failed")
+        .find_map(|entry| entry["code"].as_i64())
+}
+
+fn entries(results: &str) -> impl Iterator<Item = Value> + '_ {
+    results
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_counts_only_with_a_version_id() {
+        let dry = r#"{"type":"wrangler-session","version":1}
+{"type":"version-upload","version":1,"version_id":null,"bundle_size":{"raw_bytes":138,"gzip_bytes":136}}"#;
+        assert_eq!(version_id(dry), None);
+        assert_eq!(bundle_size(dry), Some((138, 136)));
+        assert_eq!(
+            version_id(&dry.replace("null", "\"v1\"")),
+            Some("v1".to_owned())
+        );
+        assert_eq!(version_id("half a li"), None);
+    }
+}
