@@ -2,7 +2,9 @@
 
 pub mod assets;
 mod deployments;
+mod domains;
 mod identity;
+mod previews;
 mod scripts;
 mod secrets;
 mod services;
@@ -34,8 +36,10 @@ pub fn router(app: App) -> Router<App> {
         .merge(secrets::router())
         .merge(assets::router())
         .merge(triggers::router())
+        .merge(domains::router())
         .merge(services::router())
         .merge(workers::router())
+        .merge(previews::router())
         .merge(storage::router())
         .merge(tails::router())
         .fallback(async |method: Method, uri: Uri| {

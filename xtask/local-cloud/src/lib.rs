@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod extract;
 pub mod fail;
 pub mod faults;
+pub mod form;
 pub mod journal;
 pub mod mask;
 pub mod migrations;

@@ -68,8 +68,8 @@ pub struct Script {
     pub migration_tag: Option<String>,
     /// Durable Object namespaces this Worker owns, by class name.
     pub durable_objects: BTreeMap<String, DurableObjectNamespace>,
-    /// `wrangler preview` previews, as answered.
-    pub previews: BTreeMap<String, Value>,
+    /// Set when this is a `wrangler preview` of another Worker: hidden from lists, gone with its parent.
+    pub preview: Option<Preview>,
 }
 
 impl Script {
@@ -87,6 +87,17 @@ impl Script {
     pub fn version(&self, id: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.id == id)
     }
+}
+
+/// What a preview Worker is a preview of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The parent Worker.
+    pub of: String,
+    /// As asked for; may hold slashes.
+    pub name: String,
+    /// As part of a host name.
+    pub slug: String,
 }
 
 /// One immutable version of a Worker.

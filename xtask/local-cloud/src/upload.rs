@@ -1,55 +1,18 @@
-//! Accepting a new version of a Worker: read the form, check it as the real service does, try it, keep it.
+//! Accepting a new version of a Worker: check it as the real service does, try it, keep it.
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::app::App;
 use crate::bindings;
 use crate::envelope::ApiError;
-use crate::extract::Part;
+use crate::form::Upload;
 use crate::ids;
-use crate::migrations::{Migrated, Migrations, migrate};
+use crate::migrations::{Migrated, migrate};
 use crate::runtime::Trial;
-use crate::state::{AssetFile, Assets, Deployment, Module, Script, Share, State, Version};
+use crate::state::{AssetFile, Assets, Deployment, Script, Share, State, Version};
 use crate::world;
-
-/// The `metadata` part of an upload.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Metadata {
-    main_module: Option<String>,
-    body_part: Option<String>,
-    bindings: Vec<Value>,
-    compatibility_date: Option<String>,
-    compatibility_flags: Vec<String>,
-    migrations: Option<Migrations>,
-    keep_bindings: Vec<String>,
-    keep_assets: bool,
-    annotations: BTreeMap<String, String>,
-    observability: Option<Value>,
-    logpush: Option<Value>,
-    tail_consumers: Option<Value>,
-    tags: Option<Vec<String>>,
-    assets: Option<UploadedAssets>,
-    #[serde(flatten)]
-    extra: BTreeMap<String, Value>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct UploadedAssets {
-    jwt: Option<String>,
-    config: Value,
-}
-
-/// A whole upload.
-#[derive(Debug, Clone)]
-pub struct Upload {
-    metadata: Metadata,
-    modules: Vec<Module>,
-}
 
 /// What the upload is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,82 +28,14 @@ pub enum Purpose {
 pub struct Request {
     /// Worker.
     pub script: String,
+    /// Worker whose upload session brought the assets: the same, or the parent of a preview.
+    pub assets_of: String,
     /// What for.
     pub purpose: Purpose,
     /// `bindings_inherit=strict`
     pub strict: bool,
     /// `wrangler` or `api`.
     pub source: String,
-}
-
-impl Upload {
-    /// Reads the parts of the form and keeps the modules as blobs.
-    pub fn read(app: &App, parts: &[Part]) -> Result<Self, ApiError> {
-        let bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
-        let bytes_max = app.config().script_bytes_max;
-        if bytes > bytes_max {
-            let message = format!(
-                "Your Worker exceeded the size limit of {bytes_max} bytes. It has {bytes} bytes."
-            );
-            return Err(ApiError::new(413, 10027, message));
-        }
-        let metadata = parts
-            .iter()
-            .find(|part| part.name == "metadata")
-            .ok_or_else(|| ApiError::bad_request(10021, "the upload has no `metadata` part"))?;
-        let metadata: Metadata = serde_json::from_slice(&metadata.bytes).map_err(|error| {
-            ApiError::bad_request(10021, format!("the `metadata` part is not valid: {error}"))
-        })?;
-        let mut modules = Vec::new();
-        for part in parts.iter().filter(|part| part.name != "metadata") {
-            // Source maps only serve stack traces on the real service.
-            if let Some(kind) = module_kind(part.content_type.as_deref().unwrap_or_default()) {
-                let name = part.file_name.clone().unwrap_or_else(|| part.name.clone());
-                modules.push(Module {
-                    name,
-                    kind: kind.to_owned(),
-                    blob: app.put_blob(&part.bytes)?,
-                });
-            }
-        }
-        let upload = Self { metadata, modules };
-        upload.check_main()?;
-        Ok(upload)
-    }
-
-    fn main(&self) -> Option<&String> {
-        self.metadata
-            .main_module
-            .as_ref()
-            .or(self.metadata.body_part.as_ref())
-    }
-
-    fn check_main(&self) -> Result<(), ApiError> {
-        match self.main() {
-            Some(main) if self.modules.iter().any(|module| module.name == *main) => Ok(()),
-            Some(main) => Err(ApiError::bad_request(
-                10021,
-                format!("No such module \"{main}\"."),
-            )),
-            None if self.metadata.assets.is_some() => Ok(()),
-            None => Err(ApiError::bad_request(
-                10021,
-                "the upload has neither a main module nor assets",
-            )),
-        }
-    }
-}
-
-fn module_kind(content_type: &str) -> Option<&'static str> {
-    match content_type {
-        "application/javascript+module" | "text/javascript+module" => Some("esm"),
-        "application/javascript" | "text/javascript" => Some("cjs"),
-        "text/plain" | "text/html" | "application/json" => Some("text"),
-        "application/wasm" => Some("wasm"),
-        "text/x-python" | "text/x-python-requirement" => Some("python"),
-        "application/source-map" => None,
-        _ => Some("data"),
-    }
 }
 
 /// Checks, tries and keeps an upload; the new version.
@@ -151,7 +46,8 @@ pub async fn accept(app: &App, request: &Request, upload: &Upload) -> Result<Ver
     // First against a snapshot, because the trial takes a while; then again when it is kept, because others write, too.
     let draft = draft(&app.snapshot(), request, upload)?;
     let trial = try_out(app, request, &draft).await?;
-    app.mutate(|state| {
+    let before = app.snapshot();
+    let version = app.mutate(|state| {
         let mut draft = self::draft(state, request, upload)?;
         if let Some((startup_time_ms, exports)) = trial {
             check_exports(state, request, &draft.migrated, &exports)?;
@@ -159,7 +55,29 @@ pub async fn accept(app: &App, request: &Request, upload: &Upload) -> Result<Ver
             draft.version.exports = exports;
         }
         Ok(keep(state, request, upload, draft))
-    })
+    })?;
+    app.delete_durable_objects(gone(&before, &app.snapshot(), &request.script))
+        .await;
+    Ok(version)
+}
+
+/// Namespaces a Worker had and nobody has any more: a migration deleted their class. Transferred ones live on.
+fn gone(before: &State, after: &State, script: &str) -> Vec<String> {
+    let had = before
+        .scripts
+        .get(script)
+        .into_iter()
+        .flat_map(|script| script.durable_objects.values());
+    let lives = |id: &String| {
+        let mut all = after
+            .scripts
+            .values()
+            .flat_map(|script| script.durable_objects.values());
+        all.any(|namespace| namespace.id == *id)
+    };
+    had.map(|namespace| namespace.id.clone())
+        .filter(|id| !lives(id))
+        .collect()
 }
 
 fn adopt(app: &App, request: &Request, upload: &Upload) -> Result<(), ApiError> {
@@ -262,7 +180,7 @@ fn assets(
         });
     };
     let files = match &uploaded.jwt {
-        Some(jwt) => crate::api::assets::completed_files(state, &request.script, jwt)?,
+        Some(jwt) => crate::api::assets::completed_files(state, &request.assets_of, jwt)?,
         None if upload.metadata.keep_assets => {
             old.map(|assets| assets.files.clone()).unwrap_or_default()
         }

@@ -481,3 +481,94 @@ fn whoami_and_authentication() {
         );
     }
 }
+
+#[test]
+fn a_deployed_worker_answers_and_a_deleted_one_does_not() {
+    let mut cloud = Cloud::start();
+    let source = "import { DurableObject } from 'cloudflare:workers';
+export class Counter extends DurableObject {
+  async fetch() {
+    const n = ((await this.ctx.storage.get('n')) ?? 0) + 1;
+    await this.ctx.storage.put('n', n);
+    return new Response(String(n));
+  }
+}
+export default { fetch(request, env) { return env.COUNTER.getByName('one').fetch(request); } };
+";
+    let project = Project::new("objects", source)
+        .with(
+            "durable_objects",
+            json!({"bindings": [{"name": "COUNTER", "class_name": "Counter"}]}),
+        )
+        .with(
+            "migrations",
+            json!([{"tag": "v1", "new_sqlite_classes": ["Counter"]}]),
+        );
+    let host = "objects.kiamichi.localhost";
+    cloud.wrangler(&project, &["deploy"]).ok();
+    assert_eq!(cloud.get(host, "/").body, "1");
+    cloud.wrangler(&project, &["deploy"]).ok();
+    assert_eq!(cloud.get(host, "/").body, "2", "a deploy keeps objects");
+    cloud.restart();
+    assert_eq!(cloud.get(host, "/").body, "3", "a restart keeps objects");
+
+    let namespaces = cloud.result("GET", "/workers/durable_objects/namespaces", None);
+    let id = namespaces[0]["id"].as_str().expect("an id").to_owned();
+    let stored = |cloud: &Cloud| {
+        let folder = std::fs::read_dir(cloud.state_dir().join("storage/do")).expect("a folder");
+        let names = folder.map(|entry| entry.expect("an entry").file_name());
+        names
+            .filter(|name| name.to_string_lossy().contains(&id))
+            .count()
+    };
+    assert_eq!(stored(&cloud), 1);
+    cloud.wrangler(&project, &["delete", "--force"]).ok();
+    assert_eq!(stored(&cloud), 0, "its objects are deleted with a Worker");
+    assert_eq!(cloud.get(host, "/").status, 404);
+    cloud.wrangler(&project, &["deploy"]).ok();
+    assert_eq!(
+        cloud.get(host, "/").body,
+        "1",
+        "a new Worker has new objects"
+    );
+}
+
+#[test]
+fn a_preview_runs_beside_its_worker_and_dies_with_it() {
+    let cloud = Cloud::start();
+    let source = "export default { fetch(request, env) { return new Response('hello from ' + env.STAGE); } };\n";
+    let project = Project::new("api", source)
+        .with("vars", json!({"STAGE": "production"}))
+        .with("previews", json!({"vars": {"STAGE": "preview"}}));
+    cloud.wrangler(&project, &["deploy"]).ok();
+    let run = cloud
+        .wrangler(&project, &["preview", "--name", "feature/x", "--json"])
+        .ok();
+    assert_eq!(
+        run.json()["deployment"]["env"]["STAGE"]["text"],
+        "preview",
+        "{run}"
+    );
+    let host = "feature-x-api.kiamichi.localhost";
+    assert_eq!(cloud.get(host, "/").body, "hello from preview");
+    assert_eq!(
+        cloud.get("api.kiamichi.localhost", "/").body,
+        "hello from production"
+    );
+    cloud
+        .wrangler(&project, &["preview", "--name", "feature/x", "--json"])
+        .ok();
+    let scripts = cloud.result("GET", "/workers/scripts", None);
+    assert_eq!(
+        scripts.as_array().map(Vec::len),
+        Some(1),
+        "previews are hidden"
+    );
+    cloud
+        .wrangler(
+            &project,
+            &["preview", "delete", "--name", "feature/x", "-y"],
+        )
+        .ok();
+    assert_eq!(cloud.get(host, "/").status, 404);
+}

@@ -12,8 +12,9 @@ use crate::app::App;
 use crate::bindings::shown;
 use crate::envelope::{ApiResult, Page, list, ok};
 use crate::extract::{Form, Json};
+use crate::form::Upload;
 use crate::state::{Script, missing_script};
-use crate::upload::{Purpose, Request, Upload, accept};
+use crate::upload::{Purpose, Request, accept};
 
 /// Routes.
 pub fn router() -> Router<App> {
@@ -56,6 +57,7 @@ async fn upload(
     let strict = query.strict();
     let request = Request {
         script: name.clone(),
+        assets_of: name.clone(),
         purpose: Purpose::Deploy,
         strict,
         source: source(&headers),
@@ -89,7 +91,7 @@ async fn scripts(app: App, Query(page): Query<Page>) -> ApiResult {
     let scripts: Vec<Value> = state
         .scripts
         .values()
-        .filter(|script| script.latest().is_some())
+        .filter(|script| script.latest().is_some() && script.preview.is_none())
         .map(summary)
         .collect();
     list(&scripts, &page)

@@ -202,19 +202,22 @@ pub(super) async fn delete(
             .asset_sessions
             .retain(|_, session| session.script != name);
         state.tails.retain(|_, tail| tail.script != name);
-        Ok(state
-            .scripts
-            .remove(&name)
-            .map(|script| script.durable_objects)
-            .unwrap_or_default())
+        let is_doomed = |script: &Script| {
+            script.name == name
+                || script
+                    .preview
+                    .as_ref()
+                    .is_some_and(|preview| preview.of == name)
+        };
+        let doomed = state.scripts.values().filter(|script| is_doomed(script));
+        let namespaces: Vec<String> = doomed
+            .flat_map(|script| script.durable_objects.values())
+            .map(|namespace| namespace.id.clone())
+            .collect();
+        state.scripts.retain(|_, script| !is_doomed(script));
+        Ok(namespaces)
     })?;
-    app.delete_durable_objects(
-        namespaces
-            .into_values()
-            .map(|namespace| namespace.id)
-            .collect(),
-    )
-    .await;
+    app.delete_durable_objects(namespaces).await;
     ok(Value::Null)
 }
 

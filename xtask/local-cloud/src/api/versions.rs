@@ -12,8 +12,9 @@ use crate::app::App;
 use crate::bindings::shown;
 use crate::envelope::{ApiError, ApiResult, ok};
 use crate::extract::{Form, Json};
+use crate::form::Upload;
 use crate::state::{Script, Version, missing_script};
-use crate::upload::{Purpose, Request, Upload, accept};
+use crate::upload::{Purpose, Request, accept};
 
 /// The real API offers this many versions for deployment.
 const DEPLOYABLE_VERSIONS_MAX: usize = 100;
@@ -41,7 +42,8 @@ async fn stage(
     app.read(|state| state.script(&name).map(|_| ()))?;
     let upload = Upload::read(&app, &parts)?;
     let request = Request {
-        script: name,
+        script: name.clone(),
+        assets_of: name.clone(),
         purpose: Purpose::Stage,
         strict: query.strict(),
         source: source(&headers),

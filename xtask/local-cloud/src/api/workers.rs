@@ -32,7 +32,7 @@ pub fn router() -> Router<App> {
 }
 
 /// A Worker's own address on the local edge; `suffix` of a preview is the same with a dash before it.
-fn url(app: &App, name: &str) -> String {
+pub(super) fn url(app: &App, name: &str) -> String {
     format!(
         "{name}.{}.localhost:{}",
         app.config().subdomain,
@@ -67,6 +67,7 @@ async fn workers(app: App, Query(page): Query<Page>) -> ApiResult {
         &state
             .scripts
             .values()
+            .filter(|script| script.preview.is_none())
             .map(|script| shown(&app, script))
             .collect::<Vec<_>>(),
         &page,
