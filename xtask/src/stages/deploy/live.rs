@@ -8,6 +8,7 @@ use crate::plan::{Action, Plan, Step};
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, short};
+use crate::stages::deploy::triggers;
 use crate::tools::wrangler::Wrangler;
 
 /// How often putting back is tried before a person is asked to look.
@@ -83,11 +84,11 @@ impl Release<'_> {
             .parts
             .iter()
             .map(|part| (part, part.live.triggers.clone(), part.wanted.clone()));
-        let mut triggers = plans::triggers(&self.target.cloudflare, "triggers", wanted);
+        let mut triggers = triggers::triggers(&self.target.cloudflare, "triggers", wanted);
         *triggers_touched = !triggers.steps.is_empty();
         triggers
             .steps
-            .extend(plans::settings(&self.target.cloudflare, &self.parts).steps);
+            .extend(triggers::settings(&self.target.cloudflare, &self.parts).steps);
         self.run(&triggers)?;
         let health = &self.workspace.pipeline.health;
         let verify = plans::verify(&self.parts, health, |part, triggers| {
@@ -176,7 +177,7 @@ impl Release<'_> {
                 .parts
                 .iter()
                 .map(|part| (part, part.wanted.clone(), part.live.triggers.clone()));
-            let plan = plans::triggers(&self.target.cloudflare, "put back", before);
+            let plan = triggers::triggers(&self.target.cloudflare, "put back", before);
             let outcome = self.attempt_all(&plan);
             troubles.extend(
                 outcome

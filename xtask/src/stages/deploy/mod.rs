@@ -1,5 +1,6 @@
 //! `cargo xtask deploy`: ships all workers as one release. The protocol, step by step, is in ARCHITECTURE.md.
 
+mod build;
 mod live;
 mod part;
 mod placeholder;
@@ -8,6 +9,8 @@ mod record;
 mod release;
 #[cfg(test)]
 mod tests;
+mod triggers;
+mod upload;
 
 use std::time::Duration;
 

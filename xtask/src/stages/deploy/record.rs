@@ -12,6 +12,7 @@ use crate::report::{Report, Table, plan_json, plan_text};
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, short};
+use crate::stages::deploy::triggers;
 use crate::tools::wrangler::Wrangler;
 use crate::ui::Format;
 
@@ -310,8 +311,8 @@ impl Release<'_> {
             plans::stage(cloud, &parts, &self.id),
             plans::smoke(&parts, health, url),
             plans::promote(cloud, &self.levels, &parts, &self.id, 100),
-            plans::triggers(cloud, "triggers", wanted),
-            plans::settings(cloud, &parts),
+            triggers::triggers(cloud, "triggers", wanted),
+            triggers::settings(cloud, &parts),
             plans::verify(&parts, health, url),
         ];
         for phase in phases {

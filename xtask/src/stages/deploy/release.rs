@@ -2,35 +2,26 @@
 //! in; the order of the phases is `deploy`'s business.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::config;
 use crate::context::Ctx;
-use crate::derive;
-use crate::digest;
 use crate::error::{Exit, Fail};
 use crate::ledger::migrations::{self, Files};
 use crate::ledger::releases::{self, Record};
 use crate::ledger::{Database, lease};
 use crate::live::{self, Live, Triggers};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::Plan;
 use crate::run::{Outcome, Status};
 use crate::stages::deploy::Options;
-use crate::stages::deploy::part::{Change, Effective, Part, digest_mark};
-use crate::stages::deploy::plans::{self, STAGE};
+use crate::stages::deploy::part::Part;
 use crate::stages::effects::Effects;
 use crate::target::Target;
 use crate::tools::cloudflare::Call;
 use crate::tools::git::Head;
-use crate::tools::wrangler::{Upload, Wrangler};
+use crate::tools::wrangler::Wrangler;
 use crate::workspace::{Worker, Workspace};
-
-/// How often a phase whose requests got lost is planned anew from what is live.
-const ROUNDS_MAX: usize = 3;
 
 /// A release under way.
 pub struct Release<'a> {
@@ -56,7 +47,7 @@ pub struct Release<'a> {
     pub(super) warnings: Vec<String>,
     /// What a reader should know but need not act on.
     pub(super) notes: BTreeSet<String>,
-    wrangler: Option<Wrangler>,
+    pub(super) wrangler: Option<Wrangler>,
 }
 
 impl<'a> Release<'a> {
@@ -210,254 +201,6 @@ impl<'a> Release<'a> {
         Ok(Some(lease))
     }
 
-    /// Builds and bundles every worker, then decides what each needs. Touches nothing on the cloud.
-    pub fn build(&mut self) -> anyhow::Result<()> {
-        let wrangler = Wrangler::find(
-            &self.ctx.root,
-            self.target.cloudflare.base(),
-            self.target.cloudflare.account(),
-        )?;
-        for part in &self.parts {
-            // Files of an earlier bundle would count into the digest.
-            let folder = self.bundle_dir(part.name());
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder)
-                    .with_context(|| format!("failed to empty {}", folder.display()))?;
-            }
-        }
-        let plan = self.build_plan(&wrangler);
-        self.wrangler = Some(wrangler);
-        self.run(&plan)?;
-        for index in 0..self.parts.len() {
-            let effective = effective_config(self.parts[index].worker)?;
-            self.parts[index].digest = self.digest(&self.parts[index], &effective)?;
-            self.parts[index].effective = Some(effective);
-        }
-        self.decide();
-        Ok(())
-    }
-
-    fn build_plan(&self, wrangler: &Wrangler) -> Plan {
-        let mut plan = Plan::new(STAGE);
-        let timeout = self.workspace.pipeline.deploy.build_timeout;
-        for part in &self.parts {
-            let worker = part.worker;
-            let command = wrangler.bundle(worker, &self.bundle_dir(part.name()));
-            let goal = format!("build {}", part.name());
-            let step = Step::new(
-                "build",
-                format!("build {}", part.name()),
-                goal,
-                Action::Command(command),
-            );
-            plan.push(step.worker(part.name()).timeout(timeout));
-        }
-        plan
-    }
-
-    fn digest(&self, part: &Part<'_>, effective: &Effective) -> anyhow::Result<String> {
-        let content = derive::content(&effective.config, part.script());
-        let assets = effective.config["assets"]["directory"]
-            .as_str()
-            .map(|path| derive::join(&effective.dir, path));
-        let secrets: Vec<(&str, &str)> = part
-            .secrets
-            .iter()
-            .filter_map(|name| Some((name.as_str(), self.target.env.var(name)?)))
-            .collect();
-        digest::content(&digest::Content {
-            bundle: &self.bundle_dir(part.name()),
-            assets: assets.as_deref().filter(|folder| folder.is_dir()),
-            config: &content,
-            secrets: &secrets,
-        })
-    }
-
-    fn decide(&mut self) {
-        for part in &mut self.parts {
-            part.decide(self.options.force);
-        }
-        // A version that an interrupted run of this commit left is taken up, and the release with it.
-        let resumed = self.parts.iter().find_map(|part| match &part.change {
-            Change::Reuse(id) => part
-                .live
-                .version(id)?
-                .tag
-                .clone()
-                .filter(|tag| tag.ends_with(&format!("-{}", self.commit))),
-            _ => None,
-        });
-        if let Some(id) = resumed {
-            self.id = id;
-        }
-    }
-
-    /// Applies pending migrations behind a restore point. A lost answer is no failure: the ledger tells what is done.
-    pub fn migrate(&mut self) -> anyhow::Result<()> {
-        for index in 0..self.databases.len() {
-            let (database, files) = self.databases[index].clone();
-            for round in 1.. {
-                let ledger = migrations::read_ledger(&database)?;
-                let todo = migrations::pending(&files, &ledger, &self.id, SystemTime::now())?;
-                if todo.is_empty() {
-                    break;
-                }
-                if self.bookmark.is_none() {
-                    self.bookmark = Some(database.bookmark()?);
-                }
-                let outcome = self.attempt(&plans::migrate(&database, &todo));
-                let passed: Vec<&str> = outcome
-                    .steps
-                    .iter()
-                    .filter(|step| step.status == Status::Passed)
-                    .map(|step| step.id.as_str())
-                    .collect();
-                for apply in todo.iter().filter(|apply| {
-                    passed.contains(&format!("{} {}", apply.kind, apply.name).as_str())
-                }) {
-                    self.applied
-                        .insert(apply.name.clone(), apply.kind.to_owned());
-                }
-                let failed = !outcome.ok();
-                let unclear = lost_only(&outcome);
-                if failed && (round == ROUNDS_MAX || !unclear) {
-                    return Err(self.stop(outcome).into());
-                }
-                self.keep(outcome, failed);
-            }
-        }
-        Ok(())
-    }
-
-    /// Creates missing workers and uploads every changed one as a version that gets no traffic.
-    pub fn upload(&mut self) -> anyhow::Result<()> {
-        for round in 1.. {
-            let mut plan = plans::create(&self.target.cloudflare, self.workspace, &self.parts);
-            let created = !plan.steps.is_empty();
-            if created {
-                let outcome = self.attempt(&plan);
-                let failed = !outcome.ok();
-                if failed && (round == ROUNDS_MAX || !lost_only(&outcome)) {
-                    return Err(self.stop(outcome).into());
-                }
-                self.keep(outcome, failed);
-                self.reread()?;
-                if failed {
-                    continue;
-                }
-            }
-            plan = self.upload_plan()?;
-            let outcome = self.attempt(&plan);
-            for part in &mut self.parts {
-                let id = outcome
-                    .output(&format!("upload {}", part.name()))
-                    .and_then(|output| output["version_id"].as_str());
-                part.version = id.map(str::to_owned).or(part.version.take());
-            }
-            if outcome.ok()
-                && self
-                    .parts
-                    .iter()
-                    .all(|part| !part.staged() || part.version.is_some())
-            {
-                self.keep(outcome, false);
-                return Ok(());
-            }
-            if round == ROUNDS_MAX || !lost_only(&outcome) {
-                return Err(self.stop(outcome).into());
-            }
-            // An upload whose answer was lost may be there: look before uploading again.
-            self.keep(outcome, true);
-            self.reread()?;
-        }
-        Ok(())
-    }
-
-    fn upload_plan(&self) -> anyhow::Result<Plan> {
-        let mut plan = Plan::new(STAGE);
-        let timeout = self.workspace.pipeline.deploy.upload_timeout;
-        for part in self.parts.iter().filter(|part| part.staged()) {
-            let id = format!("upload {}", part.name());
-            let goal = format!("upload a version of {}", part.name());
-            if let Some(version) = &part.version {
-                let step = Step::new("upload", &id, goal, Action::Nothing).worker(part.name());
-                plan.push(step.done(format!("version {} is there already", short(version))));
-                continue;
-            }
-            let command = self.wrangler_upload(part, Wrangler::upload_version)?;
-            plan.push(
-                Step::new("upload", &id, goal, Action::Command(command))
-                    .worker(part.name())
-                    .timeout(timeout),
-            );
-        }
-        Ok(plan)
-    }
-
-    /// The command that uploads a worker, with its derived config written where the command expects it.
-    pub(super) fn wrangler_upload(
-        &self,
-        part: &Part<'_>,
-        command: impl Fn(&Wrangler, &Upload<'_>) -> crate::plan::Command,
-    ) -> anyhow::Result<crate::plan::Command> {
-        let (Some(wrangler), Some(effective)) = (&self.wrangler, &part.effective) else {
-            anyhow::bail!("{} is uploaded before it was built", part.name());
-        };
-        let folder = self.ctx.state().join("derived").join(part.name());
-        let config = folder.join("wrangler.json");
-        let account = self.target.cloudflare.account();
-        let workers_dev = part.live.triggers.workers_dev;
-        let derived = derive::upload_config(
-            &effective.config,
-            part.script(),
-            &effective.dir,
-            account,
-            workers_dev,
-        );
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("failed to make {}", folder.display()))?;
-        std::fs::write(&config, serde_json::to_string_pretty(&derived)?)
-            .with_context(|| format!("failed to write {}", config.display()))?;
-        let message = format!("xtask {} {}", self.commit, digest_mark(&part.digest));
-        Ok(command(
-            wrangler,
-            &Upload {
-                worker: part.name(),
-                dir: &part.worker.dir,
-                config: &config,
-                tag: &self.id,
-                message: &message,
-                secrets: part.secrets.clone(),
-            },
-        ))
-    }
-
-    /// Reads the live state of all parts again and decides anew, keeping what was built.
-    fn reread(&mut self) -> anyhow::Result<()> {
-        let scripts: Vec<String> = self
-            .parts
-            .iter()
-            .map(|part| part.script().to_owned())
-            .collect();
-        let lives = live::read_all(&self.target.cloudflare, &scripts)?;
-        for (part, live) in self.parts.iter_mut().zip(lives) {
-            part.base = part
-                .base
-                .take()
-                .or_else(|| live.serving().map(str::to_owned));
-            part.live = live;
-            part.version = None;
-            // Even `--force` does not upload the same release twice.
-            let ours = part
-                .live
-                .versions
-                .first()
-                .is_some_and(|version| version.tag.as_ref() == Some(&self.id));
-            part.decide(self.options.force && !ours);
-        }
-        Ok(())
-    }
-
     /// Runs a plan that must succeed.
     pub(super) fn run(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let outcome = self.attempt(plan);
@@ -534,39 +277,6 @@ fn known_secrets(worker: &Worker, target: &Target) -> Vec<String> {
         .filter(|name| target.env.var(name).is_some())
         .cloned()
         .collect()
-}
-
-/// The config that ships: the one a build generated, when there is one, else the worker's own.
-fn effective_config(worker: &Worker) -> anyhow::Result<Effective> {
-    if let Some(path) = config::generated_config(&worker.dir)? {
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("failed to read {}", path.display()))?;
-        let config = serde_json::from_str(&text).map_err(|error| {
-            Fail::check(format!("{} is not valid JSON", path.display()))
-                .why(error.to_string())
-                .fix("it was generated by the worker's build: run the build again")
-        })?;
-        return Ok(Effective {
-            config,
-            dir: parent(&path),
-        });
-    }
-    Ok(Effective {
-        config: worker.config.raw.clone(),
-        dir: parent(&worker.config_path),
-    })
-}
-
-fn parent(path: &Path) -> std::path::PathBuf {
-    path.parent().unwrap_or(Path::new(".")).to_owned()
-}
-
-/// True when every failure is one of the cloud's or the line's, which the same request may not meet again.
-fn lost_only(outcome: &Outcome) -> bool {
-    !outcome.interrupted
-        && outcome
-            .failures()
-            .all(|step| step.exit == Some(Exit::Remote))
 }
 
 fn holder(ctx: &Ctx, release: &str) -> lease::Holder {

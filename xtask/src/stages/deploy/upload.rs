@@ -1,0 +1,196 @@
+//! What a release writes before anybody can see it: migrations behind a restore point, and versions without traffic.
+//! Each phase is planned anew from what is live when an answer was lost.
+
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use crate::derive;
+use crate::error::Exit;
+use crate::ledger::migrations;
+use crate::live;
+use crate::plan::{Action, Command, Plan, Step};
+use crate::run::{Outcome, Status};
+use crate::stages::deploy::part::{Part, digest_mark};
+use crate::stages::deploy::plans::{self, STAGE};
+use crate::stages::deploy::release::{Release, short};
+use crate::tools::wrangler::{Upload, Wrangler};
+
+/// How often a phase whose requests got lost is planned anew from what is live.
+const ROUNDS_MAX: usize = 3;
+
+impl Release<'_> {
+    /// Applies pending migrations behind a restore point. A lost answer is no failure: the ledger tells what is done.
+    pub fn migrate(&mut self) -> anyhow::Result<()> {
+        for index in 0..self.databases.len() {
+            let (database, files) = self.databases[index].clone();
+            for round in 1.. {
+                let ledger = migrations::read_ledger(&database)?;
+                let todo = migrations::pending(&files, &ledger, &self.id, SystemTime::now())?;
+                if todo.is_empty() {
+                    break;
+                }
+                if self.bookmark.is_none() {
+                    self.bookmark = Some(database.bookmark()?);
+                }
+                let outcome = self.attempt(&plans::migrate(&database, &todo));
+                let passed: Vec<&str> = outcome
+                    .steps
+                    .iter()
+                    .filter(|step| step.status == Status::Passed)
+                    .map(|step| step.id.as_str())
+                    .collect();
+                for apply in todo.iter().filter(|apply| {
+                    passed.contains(&format!("{} {}", apply.kind, apply.name).as_str())
+                }) {
+                    self.applied
+                        .insert(apply.name.clone(), apply.kind.to_owned());
+                }
+                let failed = !outcome.ok();
+                let unclear = lost_only(&outcome);
+                if failed && (round == ROUNDS_MAX || !unclear) {
+                    return Err(self.stop(outcome).into());
+                }
+                self.keep(outcome, failed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates missing workers and uploads every changed one as a version that gets no traffic.
+    pub fn upload(&mut self) -> anyhow::Result<()> {
+        for round in 1.. {
+            let mut plan = plans::create(&self.target.cloudflare, self.workspace, &self.parts);
+            let created = !plan.steps.is_empty();
+            if created {
+                let outcome = self.attempt(&plan);
+                let failed = !outcome.ok();
+                if failed && (round == ROUNDS_MAX || !lost_only(&outcome)) {
+                    return Err(self.stop(outcome).into());
+                }
+                self.keep(outcome, failed);
+                self.reread()?;
+                if failed {
+                    continue;
+                }
+            }
+            plan = self.upload_plan()?;
+            let outcome = self.attempt(&plan);
+            for part in &mut self.parts {
+                let id = outcome
+                    .output(&format!("upload {}", part.name()))
+                    .and_then(|output| output["version_id"].as_str());
+                part.version = id.map(str::to_owned).or(part.version.take());
+            }
+            if outcome.ok()
+                && self
+                    .parts
+                    .iter()
+                    .all(|part| !part.staged() || part.version.is_some())
+            {
+                self.keep(outcome, false);
+                return Ok(());
+            }
+            if round == ROUNDS_MAX || !lost_only(&outcome) {
+                return Err(self.stop(outcome).into());
+            }
+            // An upload whose answer was lost may be there: look before uploading again.
+            self.keep(outcome, true);
+            self.reread()?;
+        }
+        Ok(())
+    }
+
+    fn upload_plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = Plan::new(STAGE);
+        let timeout = self.workspace.pipeline.deploy.upload_timeout;
+        for part in self.parts.iter().filter(|part| part.staged()) {
+            let id = format!("upload {}", part.name());
+            let goal = format!("upload a version of {}", part.name());
+            if let Some(version) = &part.version {
+                let step = Step::new("upload", &id, goal, Action::Nothing).worker(part.name());
+                plan.push(step.done(format!("version {} is there already", short(version))));
+                continue;
+            }
+            let command = self.wrangler_upload(part, Wrangler::upload_version)?;
+            plan.push(
+                Step::new("upload", &id, goal, Action::Command(command))
+                    .worker(part.name())
+                    .timeout(timeout),
+            );
+        }
+        Ok(plan)
+    }
+
+    /// The command that uploads a worker, with its derived config written where the command expects it.
+    pub(super) fn wrangler_upload(
+        &self,
+        part: &Part<'_>,
+        command: impl Fn(&Wrangler, &Upload<'_>) -> Command,
+    ) -> anyhow::Result<Command> {
+        let (Some(wrangler), Some(effective)) = (&self.wrangler, &part.effective) else {
+            anyhow::bail!("{} is uploaded before it was built", part.name());
+        };
+        let folder = self.ctx.state().join("derived").join(part.name());
+        let config = folder.join("wrangler.json");
+        let account = self.target.cloudflare.account();
+        let workers_dev = part.live.triggers.workers_dev;
+        let derived = derive::upload_config(
+            &effective.config,
+            part.script(),
+            &effective.dir,
+            account,
+            workers_dev,
+        );
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("failed to make {}", folder.display()))?;
+        std::fs::write(&config, serde_json::to_string_pretty(&derived)?)
+            .with_context(|| format!("failed to write {}", config.display()))?;
+        let message = format!("xtask {} {}", self.commit, digest_mark(&part.digest));
+        Ok(command(
+            wrangler,
+            &Upload {
+                worker: part.name(),
+                dir: &part.worker.dir,
+                config: &config,
+                tag: &self.id,
+                message: &message,
+                secrets: part.secrets.clone(),
+            },
+        ))
+    }
+
+    /// Reads the live state of all parts again and decides anew, keeping what was built.
+    fn reread(&mut self) -> anyhow::Result<()> {
+        let scripts: Vec<String> = self
+            .parts
+            .iter()
+            .map(|part| part.script().to_owned())
+            .collect();
+        let lives = live::read_all(&self.target.cloudflare, &scripts)?;
+        for (part, live) in self.parts.iter_mut().zip(lives) {
+            part.base = part
+                .base
+                .take()
+                .or_else(|| live.serving().map(str::to_owned));
+            part.live = live;
+            part.version = None;
+            // Even `--force` does not upload the same release twice.
+            let ours = part
+                .live
+                .versions
+                .first()
+                .is_some_and(|version| version.tag.as_ref() == Some(&self.id));
+            part.decide(self.options.force && !ours);
+        }
+        Ok(())
+    }
+}
+
+/// True when every failure is one of the cloud's or the line's, which the same request may not meet again.
+fn lost_only(outcome: &Outcome) -> bool {
+    !outcome.interrupted
+        && outcome
+            .failures()
+            .all(|step| step.exit == Some(Exit::Remote))
+}
