@@ -2,7 +2,7 @@
 //! reads a file or asks the network: `run.rs` and the tools do that.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -100,6 +100,22 @@ pub struct Rest {
     pub repeatable: bool,
     /// Error codes of Cloudflare which mean "already as wanted".
     pub tolerate: Vec<i64>,
+}
+
+impl Command {
+    /// A command line of the user's, run by the shell in `cwd`.
+    pub fn shell(line: &str, cwd: &Path) -> Command {
+        Command {
+            display: line.to_owned(),
+            program: "sh".to_owned(),
+            argv: vec!["-c".to_owned(), line.to_owned()],
+            cwd: cwd.to_owned(),
+            env: BTreeMap::new(),
+            secret_env: Vec::new(),
+            env_remove: Vec::new(),
+            secrets_on_stdin: Vec::new(),
+        }
+    }
 }
 
 impl Rest {

@@ -44,6 +44,10 @@ pub struct Worker {
     pub health: Option<String>,
     /// Where it is reached, when `pipeline.toml` says so.
     pub url: Option<String>,
+    /// A command that builds it before wrangler bundles it.
+    pub build: Option<String>,
+    /// More paths that must answer 200 before and after a promotion.
+    pub smoke: Vec<String>,
     /// More files and folders it is built from, absolute.
     pub inputs: Vec<PathBuf>,
     /// Its wrangler config for the environment that ships.
@@ -214,6 +218,8 @@ fn read_worker(
         secrets,
         health: entry.health.clone(),
         url: entry.url.clone(),
+        build: entry.build.clone(),
+        smoke: entry.smoke.clone(),
         inputs: entry.inputs.clone(),
         config,
     })

@@ -42,7 +42,7 @@ const HOP_BY_HOP: [&str; 7] = [
 
 /// Serves one request that is not for a control host.
 pub async fn handle(app: App, request: Request) -> Response {
-    let host = host_of(&request);
+    let host = public_host(&host_of(&request), &app.config().subdomain);
     let path = request
         .uri()
         .path_and_query()
@@ -253,6 +253,17 @@ fn host_of(request: &Request) -> String {
                 .map(|authority| authority.as_str())
         })
         .unwrap_or_default()
+        .to_owned()
+}
+
+/// A browser reaches a production host as `kiamichibizconnect.com.localhost:PORT`, since every name below `.localhost` is
+/// loopback. The Worker sees the production host.
+fn public_host(host: &str, subdomain: &str) -> String {
+    let inner = name_of(host).strip_suffix(".localhost");
+    let own = format!(".{subdomain}");
+    inner
+        .filter(|inner| inner.contains('.') && !inner.ends_with(&own))
+        .unwrap_or(host)
         .to_owned()
 }
 

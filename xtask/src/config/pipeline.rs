@@ -62,6 +62,10 @@ pub struct WorkerEntry {
     pub health: Option<String>,
     /// Where the worker is reached, when that cannot be told from its routes.
     pub url: Option<String>,
+    /// A command that builds it before wrangler bundles it, run by `sh` in its folder.
+    pub build: Option<String>,
+    /// More paths that must answer 200 before and after a promotion.
+    pub smoke: Vec<String>,
     /// More files and folders it is built from, absolute.
     pub inputs: Vec<PathBuf>,
     /// Where the table stands.

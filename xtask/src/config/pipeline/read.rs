@@ -122,6 +122,8 @@ fn read_worker(root: &Path, section: &Section<'_>) -> Option<WorkerEntry> {
         env: section.text("env"),
         health: read_health_path(section),
         url: read_url(section),
+        build: section.text("build"),
+        smoke: read_smoke(section),
         inputs: inputs.collect(),
         at: section.place(),
         path_at: section.at("path"),
@@ -132,6 +134,19 @@ fn read_worker(root: &Path, section: &Section<'_>) -> Option<WorkerEntry> {
     section.reject_unknown();
     let path = folder(root, section, "path", &path?)?;
     Some(WorkerEntry { path, ..entry })
+}
+
+fn read_smoke(section: &Section<'_>) -> Vec<String> {
+    let paths = section.strings_at("smoke").unwrap_or_default();
+    for (index, (path, place)) in paths.iter().enumerate() {
+        if !path.starts_with('/') {
+            let key = section.path_of(&format!("smoke[{index}]"));
+            let message =
+                format!("`{key}` must be a path that starts with `/`, such as /api/search?q=a");
+            section.notes.error(*place, message);
+        }
+    }
+    paths.into_iter().map(|(path, _)| path).collect()
 }
 
 fn read_secrets(section: &Section<'_>) -> Vec<(String, Place)> {

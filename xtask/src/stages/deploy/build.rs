@@ -8,7 +8,7 @@ use crate::config;
 use crate::derive;
 use crate::digest;
 use crate::error::Fail;
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Command, Plan, Step};
 use crate::stages::deploy::part::{Change, Effective, Part};
 use crate::stages::deploy::plans::STAGE;
 use crate::stages::deploy::release::Release;
@@ -43,20 +43,29 @@ impl Release<'_> {
         Ok(())
     }
 
-    fn build_plan(&self, wrangler: &Wrangler) -> Plan {
+    /// Also the first part of what a dry run prints.
+    pub(super) fn build_plan(&self, wrangler: &Wrangler) -> Plan {
         let mut plan = Plan::new(STAGE);
         let timeout = self.workspace.pipeline.deploy.build_timeout;
         for part in &self.parts {
-            let worker = part.worker;
-            let command = wrangler.bundle(worker, &self.bundle_dir(part.name()));
-            let goal = format!("build {}", part.name());
-            let step = Step::new(
-                "build",
-                format!("build {}", part.name()),
-                goal,
-                Action::Command(command),
-            );
-            plan.push(step.worker(part.name()).timeout(timeout));
+            let name = part.name();
+            let mut earlier = Vec::new();
+            if let Some(build) = &part.worker.build {
+                let id = format!("run the build of {name}");
+                let command = Action::Command(Command::shell(build, &part.worker.dir));
+                plan.push(
+                    Step::new("build", &id, &id, command)
+                        .worker(name)
+                        .timeout(timeout),
+                );
+                earlier.push(id);
+            }
+            let command = Action::Command(wrangler.bundle(part.worker, &self.bundle_dir(name)));
+            let id = format!("build {name}");
+            let step = Step::new("build", &id, &id, command)
+                .worker(name)
+                .timeout(timeout);
+            plan.push(step.needs(earlier));
         }
         plan
     }

@@ -105,6 +105,11 @@ impl<'a> Part<'a> {
         matches!(self.change, Change::Upload | Change::Reuse(_))
     }
 
+    /// True when there is something to ask it.
+    pub fn is_checked(&self) -> bool {
+        self.worker.health.is_some() || !self.worker.smoke.is_empty()
+    }
+
     /// True when it has never been uploaded, or only as a placeholder.
     pub fn is_new(&self) -> bool {
         let message = |id: &str| {

@@ -102,7 +102,8 @@ pub fn stage(cloud: &Cloudflare, parts: &[Part<'_>], release: &str) -> Plan {
     plan
 }
 
-/// Asks every staged version for its health, all overrides at once, before the public sees any of them.
+/// Asks the set for its health, all overrides at once, before the public sees any of it. Workers that did not change are
+/// asked for their smoke paths, too: those may call a new version.
 pub fn smoke(
     parts: &[Part<'_>],
     health: &Health,
@@ -114,30 +115,22 @@ pub fn smoke(
         .filter_map(|part| Some((part.script().to_owned(), part.version.clone()?)))
         .collect();
     let mut plan = Plan::new(STAGE);
-    for part in parts.iter().filter(|part| part.staged()) {
-        let Some(path) = &part.worker.health else {
-            continue;
-        };
-        let Some(url) = url(part, &part.live.triggers) else {
-            plan.notes.push(format!(
+    if overrides.is_empty() {
+        return plan;
+    }
+    for part in parts {
+        match url(part, &part.live.triggers) {
+            Some(url) => {
+                for step in probes("smoke", part, &url, &overrides, health) {
+                    plan.push(step);
+                }
+            }
+            None if part.staged() && part.is_checked() => plan.notes.push(format!(
                 "{} has no address before its first release: it is checked right after the promotion instead",
                 part.name()
-            ));
-            continue;
-        };
-        let probe = probe(part, format!("{url}{path}"), overrides.clone(), health);
-        let goal = format!(
-            "get a healthy answer from the new version of {}",
-            part.name()
-        );
-        plan.push(probe_step(
-            "smoke",
-            format!("smoke {}", part.name()),
-            goal,
-            part,
-            probe,
-            health,
-        ));
+            )),
+            None => {}
+        }
     }
     plan
 }
@@ -193,29 +186,64 @@ pub fn verify(
     url: impl Fn(&Part<'_>, &Triggers) -> Option<String>,
 ) -> Plan {
     let mut plan = Plan::new(STAGE);
-    for part in parts {
-        let Some(path) = &part.worker.health else {
-            continue;
-        };
-        let Some(url) = url(part, &part.wanted) else {
-            plan.notes.push(format!(
+    for part in parts.iter().filter(|part| part.is_checked()) {
+        match url(part, &part.wanted) {
+            Some(url) => {
+                for step in probes("verify", part, &url, &BTreeMap::new(), health) {
+                    plan.push(step);
+                }
+            }
+            None => plan.notes.push(format!(
                 "{} has no public address: its health is not checked",
                 part.name()
-            ));
-            continue;
-        };
-        let probe = probe(part, format!("{url}{path}"), BTreeMap::new(), health);
-        let goal = format!("get a healthy answer from {}", part.name());
-        plan.push(probe_step(
-            "verify",
-            format!("verify {}", part.name()),
-            goal,
-            part,
-            probe,
-            health,
-        ));
+            )),
+        }
     }
     plan
+}
+
+/// The questions to one worker: its health, which must tell the right version, and its smoke paths.
+fn probes(
+    group: &str,
+    part: &Part<'_>,
+    url: &str,
+    overrides: &BTreeMap<String, String>,
+    health: &Health,
+) -> Vec<Step> {
+    let probe = |path: &str, fields: BTreeMap<String, String>, status: u16| {
+        Action::Probe(Probe {
+            url: format!("{url}{path}"),
+            overrides: overrides.clone(),
+            status,
+            fields,
+            within_secs: health.within.as_secs(),
+        })
+    };
+    let name = part.name();
+    let mut steps = Vec::new();
+    if let Some(path) = &part.worker.health {
+        let version = part
+            .version
+            .iter()
+            .map(|id| (health.version_field.clone(), id.clone()));
+        let goal = format!("get a healthy answer from {name}");
+        let action = probe(path, version.collect(), health.status);
+        steps.push(Step::new(group, format!("{group} {name}"), goal, action));
+    }
+    for path in &part.worker.smoke {
+        let goal = format!("get an answer from {name} to {path}");
+        let action = probe(path, BTreeMap::new(), 200);
+        steps.push(Step::new(
+            group,
+            format!("{group} {name} {path}"),
+            goal,
+            action,
+        ));
+    }
+    steps
+        .into_iter()
+        .map(|step| step.worker(name).timeout(health.timeout))
+        .collect()
 }
 
 /// Puts workers back, callers first: each gets its base version alone again.
@@ -258,38 +286,6 @@ fn deployment(cloud: &Cloudflare, script: &str, split: &[(&String, u8)], message
         .collect();
     let body = json!({"strategy": "percentage", "versions": versions, "annotations": {"workers/message": message}});
     Rest::set("POST", cloud.script(script, "/deployments"), body)
-}
-
-fn probe(
-    part: &Part<'_>,
-    url: String,
-    overrides: BTreeMap<String, String>,
-    health: &Health,
-) -> Probe {
-    let version = part
-        .version
-        .iter()
-        .map(|id| (health.version_field.clone(), id.clone()));
-    Probe {
-        url,
-        overrides,
-        status: health.status,
-        fields: version.collect(),
-        within_secs: health.within.as_secs(),
-    }
-}
-
-fn probe_step(
-    group: &str,
-    id: String,
-    goal: String,
-    part: &Part<'_>,
-    probe: Probe,
-    health: &Health,
-) -> Step {
-    Step::new(group, id, goal, Action::Probe(probe))
-        .worker(part.name())
-        .timeout(health.timeout)
 }
 
 /// What a person should know before a release starts.

@@ -227,16 +227,17 @@ impl Release<'_> {
         table
     }
 
-    /// The address a person can open: on the local cloud production domains are reached by `<worker>.<subdomain>.localhost`.
+    /// The address a person can open: the local cloud answers for a production host below `.localhost`.
     fn shown_url(&self, part: &Part<'_>, triggers: &live::Triggers) -> String {
-        match self.url(part, triggers) {
-            Some(url) if self.target.edge.is_some() && url.starts_with("https://") => {
-                let host = url.trim_start_matches("https://");
-                let edge = self.target.edge.as_deref().unwrap_or_default();
-                format!("http://{host} via {edge}")
+        let Some(url) = self.url(part, triggers) else {
+            return "-".to_owned();
+        };
+        match (&self.target.edge, url.strip_prefix("https://")) {
+            (Some(edge), Some(host)) => {
+                let port = edge.rsplit(':').next().unwrap_or_default();
+                format!("http://{host}.localhost:{port}")
             }
-            Some(url) => url,
-            None => "-".to_owned(),
+            _ => url,
         }
     }
 
@@ -273,15 +274,8 @@ impl Release<'_> {
             );
         }
         plan.notes.push("a worker whose content is live already is neither uploaded nor promoted; the build tells".to_owned());
-        for part in &parts {
-            let folder = self.bundle_dir(part.name());
-            let command = Wrangler::find(&self.ctx.root, cloud.base(), cloud.account())?
-                .bundle(part.worker, &folder);
-            let goal = format!("build {}", part.name());
-            plan.push(
-                Step::new("build", &goal, &goal, Action::Command(command)).worker(part.name()),
-            );
-        }
+        let wrangler = Wrangler::find(&self.ctx.root, cloud.base(), cloud.account())?;
+        plan.steps.extend(self.build_plan(&wrangler).steps);
         for (database, files) in &self.databases {
             let ledger = if self.target.reachable {
                 migrations::read_ledger(database)?
