@@ -222,9 +222,11 @@ impl Release<'_> {
                 break;
             }
             let parts: Vec<&Part<'_>> = left.iter().map(|index| &self.parts[*index]).collect();
-            let plan = plans::put_back(&self.target.cloudflare, &self.levels, &parts, &self.id);
-            let outcome = self.attempt_all(&plan);
-            self.keep(outcome, true);
+            let levels = plans::put_back(&self.target.cloudflare, &self.levels, &parts, &self.id);
+            for level in &levels {
+                let outcome = self.attempt_all(level);
+                self.keep(outcome, true);
+            }
             left = self.differing();
         }
         left

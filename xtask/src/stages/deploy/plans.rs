@@ -246,37 +246,30 @@ fn probes(
         .collect()
 }
 
-/// Puts workers back, callers first: each gets its base version alone again.
+/// Puts workers back, callers first: each gets its base version alone again. One plan per level, to be run one after the
+/// other: the order must hold, and yet a worker that cannot be put back must not keep the next ones from it.
 pub fn put_back(
     cloud: &Cloudflare,
     levels: &[BTreeSet<String>],
     parts: &[&Part<'_>],
     release: &str,
-) -> Plan {
-    let mut plan = Plan::new(STAGE);
-    let mut earlier: Vec<String> = Vec::new();
+) -> Vec<Plan> {
+    let mut plans = Vec::new();
     for level in levels.iter().rev() {
-        let mut ids = Vec::new();
+        let mut plan = Plan::new(STAGE);
         for part in parts.iter().filter(|part| level.contains(part.name())) {
             let Some(base) = &part.base else { continue };
-            let mut rest = deployment(
-                cloud,
-                part.script(),
-                &[(base, 100)],
-                &format!("{release} put back"),
-            );
+            let message = format!("{release} put back");
+            let mut rest = deployment(cloud, part.script(), &[(base, 100)], &message);
             // The question about changed secrets is answered: what served before must serve again.
             rest.path.push_str("?force=true");
             let id = format!("put back {}", part.name());
             let goal = format!("put {} back to the version that served before", part.name());
-            // Every worker is tried, whatever became of the others.
-            plan.push(Step::new("put back", &id, goal, Action::Rest(rest)).worker(part.name()));
-            ids.push(id);
+            plan.push(Step::new("put back", id, goal, Action::Rest(rest)).worker(part.name()));
         }
-        // In order, but a failure must not keep the next ones from being put back: no `needs`.
-        earlier.extend(ids);
+        plans.push(plan);
     }
-    plan
+    plans
 }
 
 fn deployment(cloud: &Cloudflare, script: &str, split: &[(&String, u8)], message: &str) -> Rest {
