@@ -20,6 +20,7 @@ export class Engine {
     this.entryPort = null;
     this.good = null; // { key, plan } of what runs
     this.queue = Promise.resolve();
+    this.storing = new Set(); // storage requests in flight
   }
 
   /** Makes `world` run. On failure the last good world runs, and the error names the worker at fault. */
@@ -94,6 +95,7 @@ export class Engine {
   /** Which worker made the runtime refuse a plan. */
   async culprit(plan, error) {
     const reason = String(error?.message ?? error).replaceAll("core:user:", "");
+    if (error?.worker) return { worker: error.worker, message: `worker \`${error.worker}\` could not be laid out: ${reason}` };
     for (const worker of plan.workers) {
       if (worker.kind !== "version") continue;
       const trial = await this.trials.ofPlan(worker);
@@ -104,9 +106,23 @@ export class Engine {
     return { worker, message: `${worker ? `worker \`${worker}\`` : "the world"} could not be loaded: ${reason}` };
   }
 
+  /** Which version runs under which name. */
+  running() {
+    const versions = (this.good?.plan.workers ?? []).filter(({ kind }) => kind === "version");
+    return Object.fromEntries(versions.map(({ name, version }) => [name, version]));
+  }
+
   /** A request to the storage worker; answers `{ok, …}` as it does. */
   async store(operation, body) {
+    // No request starts while the runtime is being replaced, or about to be.
+    for (let seen = null; seen !== this.queue;) await (seen = this.queue);
     if (this.miniflare === null) await this.apply(EMPTY_WORLD);
+    const request = this.dispatch(operation, body);
+    this.storing.add(request);
+    return await request.finally(() => this.storing.delete(request));
+  }
+
+  async dispatch(operation, body) {
     const response = await this.miniflare.dispatchFetch(`http://storage.local/${operation}`, {
       method: "POST", body: JSON.stringify(body), headers: { "MF-Route-Override": STORAGE },
     });
@@ -146,7 +162,7 @@ export class Engine {
   }
 
   oneAtATime(work) {
-    const result = this.queue.then(work);
+    const result = this.queue.then(() => Promise.allSettled(this.storing)).then(work);
     this.queue = result.catch(() => {}); // the caller of `result` sees the error
     return result;
   }

@@ -27,7 +27,7 @@ function routes({ engine, trials, d1, storage, events, worlds }) {
         worlds.current = world;
         return { ok: true, ...applied };
       } catch (error) {
-        return { ok: false, message: error.message, worker: error.worker ?? null, entry_port: engine.entryPort };
+        return { ok: false, message: error.message, worker: error.worker ?? null, entry_port: engine.entryPort, running: engine.running() };
       }
     },
     "POST /trial": ({ version }) => trials.run(version),
@@ -93,7 +93,7 @@ async function main() {
   const [first] = await new Promise((resolve) => lines.once("line", (...line) => resolve(line)));
   const { token, storage: folder, blobs, repo_root, outbound = "block" } = JSON.parse(first);
   // Miniflare is six megabytes of JavaScript: compiling it once saves a third of every later start.
-  module.enableCompileCache?.(path.join(folder, "compile-cache"));
+  if (!process.env.NODE_COMPILE_CACHE) module.enableCompileCache?.(path.join(folder, "compile-cache"));
   const library = loadLibrary(repo_root);
   const events = new Events(library);
   const trials = new Trials({ library, storage: folder, blobs, log });

@@ -28,7 +28,11 @@ export class OptionsBuilder {
     const contents = new Map();
     const workers = [this.edge(plan), this.store(plan), tail(this.onTail), standIns(), outbound()];
     for (const worker of plan.workers) {
-      workers.push(worker.kind === "split" ? split(worker) : await this.version(worker, contents));
+      try {
+        workers.push(worker.kind === "split" ? split(worker) : await this.version(worker, contents));
+      } catch (error) {
+        throw Object.assign(error, { worker: worker.script });
+      }
     }
     this.contents = contents; // what the last world did not use is let go
     return { workers };

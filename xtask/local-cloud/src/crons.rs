@@ -11,7 +11,7 @@ use crate::{ids, routing};
 /// Runs one Worker's scheduled handler, in the version the split picks, as Cloudflare does:
 /// `{"worker","version","cron","scheduled_time","outcome":"ok"|"exception","message"?}`. Only a cron the Worker has can be run.
 pub async fn run(app: &App, worker: &str, cron: &str) -> Result<Value, ApiError> {
-    let version = app.read(|state| {
+    let (version, name) = app.read(|state| {
         let script = state.script(worker)?;
         if !script
             .schedules
@@ -22,13 +22,13 @@ pub async fn run(app: &App, worker: &str, cron: &str) -> Result<Value, ApiError>
         }
         let point = routing::fraction(&ids::hex32());
         routing::choose(script, &axum::http::HeaderMap::new(), point)
-            .map(str::to_owned)
+            .map(|version| (version.to_owned(), routing::runtime_name(script, version)))
             .ok_or_else(|| ApiError::bad_request(10007, format!("{worker} has no deployment")))
     })?;
     let _settled = app.settle().await?;
     let runtime = app.runtime().await?;
     if let Some(fault) = runtime.world_fault()
-        && fault.worker.as_ref().is_none_or(|faulty| faulty == worker)
+        && fault.keeps_out(&name, &version)
     {
         return Err(ApiError::internal(fault.message));
     }

@@ -82,14 +82,16 @@ async fn serve(
         app.mark_dirty();
     }
     let settled = app.settle().await.map_err(|error| unavailable(&error))?;
+    // workerd goes on serving when the sidecar dies, but without D1, logs and tails.
+    runtime
+        .revive()
+        .await
+        .map_err(|error| unavailable(&error))?;
     // Only now is it certain which versions are loaded.
     let (version, name) = chosen(app, target, request.headers())
         .ok_or_else(|| unavailable(&"this Worker has no deployment"))?;
     if let Some(fault) = runtime.world_fault()
-        && fault
-            .worker
-            .as_ref()
-            .is_none_or(|worker| *worker == target.script)
+        && fault.keeps_out(&name, &version)
     {
         return Err(unavailable(&fault.message));
     }

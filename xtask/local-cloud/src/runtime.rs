@@ -86,6 +86,15 @@ pub struct WorldFault {
     pub worker: Option<String>,
     /// The runtime's words.
     pub message: String,
+    /// What runs instead: version by runtime name.
+    running: BTreeMap<String, String>,
+}
+
+impl WorldFault {
+    /// Whether a version does not run because of this.
+    pub fn keeps_out(&self, runtime_name: &str, version: &str) -> bool {
+        self.running.get(runtime_name).map(String::as_str) != Some(version)
+    }
 }
 
 /// A running sidecar; clones share it.
@@ -162,9 +171,13 @@ impl Runtime {
         if answer["entry_port"].is_null() || answer["internal"] == true {
             return Err(RuntimeError::Unavailable(message));
         }
+        let running = answer["running"].as_object().into_iter().flatten();
         self.served().fault = Some(WorldFault {
             worker: answer["worker"].as_str().map(str::to_owned),
             message,
+            running: running
+                .filter_map(|(name, version)| Some((name.clone(), version.as_str()?.to_owned())))
+                .collect(),
         });
         Ok(())
     }
@@ -288,6 +301,9 @@ impl Runtime {
             served.entry_port = None;
             served.world.clone()
         };
+        if let Some(dead) = sidecar.take() {
+            dead.stop().await;
+        }
         let started = Sidecar::start(&self.shared.options).await?;
         let (port, token) = started.control();
         *sidecar = Some(started);

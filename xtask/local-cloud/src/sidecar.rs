@@ -45,6 +45,8 @@ pub struct Sidecar {
     child: Child,
     /// Its end of file tells the sidecar to stop; so a dead parent leaves nothing behind.
     stdin: ChildStdin,
+    /// Its process group; noted early, because the id is gone once the process was waited for.
+    group: Option<u32>,
     port: u16,
     token: String,
 }
@@ -97,6 +99,7 @@ impl Sidecar {
         // Nothing else is expected on stdout; a full pipe would block the process.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self {
+            group: child.id(),
             child,
             stdin,
             port,
@@ -117,17 +120,32 @@ impl Sidecar {
     /// Ends the process, gently at first.
     pub async fn stop(self) {
         let Self {
-            mut child, stdin, ..
+            mut child,
+            stdin,
+            group,
+            ..
         } = self;
         drop(stdin);
-        if tokio::time::timeout(STOP_TIMEOUT, child.wait())
-            .await
-            .is_err()
-        {
-            // It is stuck. Nothing more can be done when it cannot even be killed.
-            let _ = child.kill().await;
+        let status = tokio::time::timeout(STOP_TIMEOUT, child.wait()).await;
+        if matches!(status, Ok(Ok(status)) if status.success()) {
+            return;
         }
+        // It hangs or died: what it started (workerd, on the storage files) must not outlive it.
+        kill_group(group).await;
+        // Killed now, if it was not dead before; waiting only takes its zombie away.
+        let _ = child.wait().await;
     }
+}
+
+/// Kills the sidecar's whole process group. Through the shell, because the standard library cannot signal a group.
+async fn kill_group(group: Option<u32>) {
+    let Some(group) = group else { return };
+    // Nobody left to kill is what is wanted.
+    let _ = Command::new("/bin/sh")
+        .args(["-c", "kill -s KILL -- \"-$0\"", &group.to_string()])
+        .stderr(Stdio::null())
+        .status()
+        .await;
 }
 
 fn command(options: &RuntimeOptions) -> Command {

@@ -247,6 +247,11 @@ test("a world that does not load leaves the last good one running and names the 
   assert.equal(refused.ok, false);
   assert.equal(refused.worker, "bad");
   assert.match(refused.message, /^worker `bad` \(version 0.*\) does not load: Uncaught Error: boom/);
+  assert.deepEqual(refused.running, { good: good.id });
+  assert.equal((await edge("good", "http://g.test/")).text, "good http://g.test/");
+  const clash = ["/a", "/a/b"].map((name) => ({ path: name, blob: blob(name), content_type: null }));
+  const tangled = await put([{ script: "good", versions: [good] }, { script: "tangled", versions: [version(hello("t"), { assets: { files: clash, config: {} } })] }]);
+  assert.deepEqual([tangled.ok, tangled.worker], [false, "tangled"]);
   assert.equal((await edge("good", "http://g.test/")).text, "good http://g.test/");
 });
 

