@@ -354,6 +354,42 @@ fn d1_travels_in_time() {
 }
 
 #[test]
+fn workers_wait_while_a_database_is_restored() {
+    let cloud = Cloud::start();
+    let database = create_database(&cloud, "shop-db");
+    let source = "export default { async fetch(_, env) {\n\
+                  const row = await env.DB.prepare('SELECT count(*) AS n FROM t').first();\n\
+                  return new Response(String(row.n)); } };\n";
+    let project = Project::new("shop", source).with(
+        "d1_databases",
+        json!([{ "binding": "DB", "database_name": "shop-db", "database_id": database["uuid"] }]),
+    );
+    rows(&cloud, &database, "CREATE TABLE t(a)");
+    cloud.wrangler(&project, &["deploy"]).ok();
+    let path = format!("/d1/database/{}/time_travel", uuid(&database));
+    let empty = cloud.result("GET", &format!("{path}/bookmark"), None);
+    let empty = empty["bookmark"].as_str().expect("a bookmark");
+    rows(&cloud, &database, "INSERT INTO t VALUES (1)");
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            (0..100)
+                .map(|_| cloud.get("shop.kiamichi.localhost", "/"))
+                .collect::<Vec<_>>()
+        });
+        cloud.result("POST", &format!("{path}/restore?bookmark={empty}"), None);
+        let answers = reader.join().expect("the reader ends");
+        let odd = answers
+            .iter()
+            .find(|answer| !matches!(&*answer.body, "0" | "1"));
+        assert!(
+            odd.is_none(),
+            "a request failed during the restore: {odd:?}"
+        );
+    });
+    assert_eq!(cloud.get("shop.kiamichi.localhost", "/").body, "0");
+}
+
+#[test]
 fn ids_of_a_config_are_adopted_when_asked_for() {
     let id = "11111111-2222-4333-8444-555555555555";
     let namespace = "0123456789abcdef0123456789abcdef";
