@@ -8,6 +8,7 @@ pub mod derive;
 pub mod digest;
 pub mod env;
 pub mod error;
+pub mod findings;
 pub mod interrupt;
 pub mod ledger;
 pub mod live;

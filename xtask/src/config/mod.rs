@@ -3,6 +3,7 @@
 
 mod bindings;
 mod cron;
+mod date;
 mod durable;
 mod generated;
 pub(crate) mod names;
@@ -15,9 +16,14 @@ mod tree;
 mod wrangler;
 
 pub use bindings::{Bindings, D1, DurableObject, Kv, QueueConsumer, QueueProducer, R2, Service};
+pub use date::Date;
 pub use durable::{DoMigration, RenamedClass, TransferredClass};
 pub use generated::generated_config;
-pub use pipeline::{Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
+pub use pipeline::{
+    Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Cloudflare,
+    Database, Deploy, Health, Local, Offline, Pipeline, Project, WorkerEntry, WorkersPlan, allowed,
+    allowed_before, unknown_allows,
+};
 pub use routes::Route;
 pub use source::{Place, Problem, Problems};
 pub use wrangler::{Assets, WranglerConfig};

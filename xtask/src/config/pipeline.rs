@@ -1,11 +1,17 @@
 //! `pipeline.toml`: what ships where. The values only; reading them is `pipeline/read.rs`. Knows nothing of
 //! wrangler configs.
 
+mod policy;
 mod read;
+mod read_policy;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::policy::{
+    Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Offline,
+    WorkersPlan, allowed, allowed_before, unknown_allows,
+};
 use super::source::Place;
 
 /// The whole of `pipeline.toml`.
@@ -25,6 +31,14 @@ pub struct Pipeline {
     pub deploy: Deploy,
     /// `[local]`.
     pub local: Local,
+    /// `[audit]`.
+    pub audit: Audit,
+    /// `[[allow]]`, in file order.
+    pub allow: Vec<Allow>,
+    /// `[budgets]`.
+    pub budgets: Budgets,
+    /// `[bundle]`.
+    pub bundle: Bundle,
     /// Workers that live outside this repo and may be bound to.
     pub external_services: Vec<String>,
     /// KV and R2 binding names that stand for different things in different workers.
@@ -68,6 +82,8 @@ pub struct WorkerEntry {
     pub smoke: Vec<String>,
     /// More files and folders it is built from, absolute.
     pub inputs: Vec<PathBuf>,
+    /// Its own budget for the compressed bundle, in bytes.
+    pub bundle_max_gzip: Option<u64>,
     /// Where the table stands.
     pub at: Place,
     /// Where `path` stands.

@@ -3,7 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::{Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
+use super::read_policy::{bundle_max, read_allow, read_audit, read_budgets, read_bundle};
+use super::{Bundle, Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
 use crate::config::names;
 use crate::config::section::{Notes, Section};
 use crate::config::source::{Place, Problems, Source};
@@ -30,6 +31,8 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
                 .error(*place, format!("the script name `{name}` {why}"));
         }
     }
+    let bundle = file.section("bundle");
+    let bundle = bundle.map_or_else(Bundle::default, |bundle| read_bundle(&bundle));
     let workers = file.named_sections("workers");
     let ships_nothing = workers.is_empty();
     let workers = workers.into_iter().filter_map(|(name, section)| {
@@ -38,7 +41,7 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
                 format!("the short name `{name}` may hold only letters, digits, `-`, `_` and `.`");
             section.notes.error(section.place(), message);
         }
-        Some((name, read_worker(root, &section)?))
+        Some((name, read_worker(root, &section, bundle)?))
     });
     let databases = file.named_sections("databases").into_iter();
     let databases = databases.filter_map(|(name, section)| read_database(root, name, &section));
@@ -59,6 +62,20 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
             .section("local")
             .map(|local| read_local(&local))
             .unwrap_or_default(),
+        audit: file
+            .section("audit")
+            .map(|audit| read_audit(&audit))
+            .unwrap_or_default(),
+        allow: file
+            .sections("allow")
+            .iter()
+            .filter_map(read_allow)
+            .collect(),
+        budgets: file
+            .section("budgets")
+            .map(|budgets| read_budgets(&budgets))
+            .unwrap_or_default(),
+        bundle,
         external_services: external.into_iter().map(|(name, _)| name).collect(),
         separate_bindings: file.strings("separate_bindings").unwrap_or_default(),
     };
@@ -109,7 +126,7 @@ fn read_cloudflare(file: &Section<'_>) -> Cloudflare {
     Cloudflare { account_id }
 }
 
-fn read_worker(root: &Path, section: &Section<'_>) -> Option<WorkerEntry> {
+fn read_worker(root: &Path, section: &Section<'_>, bundle: Bundle) -> Option<WorkerEntry> {
     let path = section.required_text("path");
     let secrets = read_secrets(section);
     let inputs = section.strings_at("inputs").unwrap_or_default();
@@ -125,6 +142,7 @@ fn read_worker(root: &Path, section: &Section<'_>) -> Option<WorkerEntry> {
         build: section.text("build"),
         smoke: read_smoke(section),
         inputs: inputs.collect(),
+        bundle_max_gzip: bundle_max(section, "bundle_max_gzip", bundle.plan),
         at: section.place(),
         path_at: section.at("path"),
         config_at: section.at("config"),
@@ -301,7 +319,7 @@ fn duration(section: &Section<'_>, key: &str) -> Option<Duration> {
 }
 
 /// A duration that is not zero.
-fn positive(section: &Section<'_>, key: &str) -> Option<Duration> {
+pub(super) fn positive(section: &Section<'_>, key: &str) -> Option<Duration> {
     let duration = duration(section, key)?;
     if duration.is_zero() {
         let message = format!("`{}` must be longer than nothing", section.path_of(key));

@@ -87,8 +87,105 @@ subdomain = "a.b"
             pipeline.toml:10:8: error: `deploy.bake` must be a duration such as "30s" or "10m", found a number
             pipeline.toml:12:8: error: `local.port` must be a whole number from 0 to 65535
             pipeline.toml:13:13: error: `local.subdomain` may hold only lowercase letters, digits and dashes
-            pipeline.toml:14:2: error: unknown key `preview`; valid keys here: external_services, workers, databases, project, cloudflare, health, deploy, local, separate_bindings
+            pipeline.toml:14:2: error: unknown key `preview`; valid keys here: external_services, bundle, workers, databases, project, cloudflare, health, deploy, local, audit, allow, budgets, separate_bindings
         "#]],
+    );
+}
+
+#[test]
+fn exceptions_need_a_reason_and_a_day() {
+    check(
+        r#"
+[workers.a]
+path = "a"
+bundle_max_gzip = "4 MB"
+[audit]
+level = "severe"
+offline = true
+[[audit.except]]
+id = "GHSA-aaaa-bbbb-cccc"
+[[audit.except]]
+id = "GHSA-aaaa-bbbb-dddd"
+reason = " "
+until = "2027-02-30"
+[[allow]]
+step = "t*st main"
+reason = "known"
+until = "soon"
+[[allow]]
+step = "test main"
+reason = "known"
+until = 2027-01-31
+when = 1
+[budgets]
+ci = "0m"
+rollback = "1m"
+[bundle]
+plan = "enterprise"
+max_gzip = 3
+"#,
+        &[("a/wrangler.toml", &toml("a", ""))],
+        expect![[r#"
+            pipeline.toml:4:19: error: `workers.a.bundle_max_gzip` is more than the 3 MiB that Cloudflare takes on the free plan; say `plan = "paid"` under `[bundle]` if the account is on it
+            pipeline.toml:6:9: error: `audit.level` must be one of "low", "moderate", "high", "critical"
+            pipeline.toml:7:11: error: `audit.offline` must be a string, found true or false
+            pipeline.toml:8:1: error: `audit.except[0].reason` is missing
+            pipeline.toml:8:1: error: `audit.except[0].until` is missing: a day such as 2027-01-31
+            pipeline.toml:12:10: error: `audit.except[1].reason` must not be empty
+            pipeline.toml:13:9: error: `audit.except[1].until` must be a day such as 2027-01-31
+            pipeline.toml:15:8: error: `allow[0].step` must be the id of a step, such as "test main"; a `*` may stand only at its end, as in "test *"
+            pipeline.toml:17:9: error: `allow[0].until` must be a day such as 2027-01-31
+            pipeline.toml:22:1: error: unknown key `allow[1].when`; valid keys here: step, reason, until
+            pipeline.toml:24:6: error: `budgets.ci` must be longer than nothing
+            pipeline.toml:25:1: error: unknown key `budgets.rollback`; valid keys here: ci, preview, migrate, deploy
+            pipeline.toml:27:8: error: `bundle.plan` must be one of "free", "paid"
+            pipeline.toml:28:12: error: `bundle.max_gzip` must be a size such as "900 KB" or "2.5 MiB", found a number
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_said_about_checks_is_read() {
+    let workspace = load(
+        r#"
+[workers.a]
+path = "a"
+bundle_max_gzip = "900 KiB"
+[audit]
+level = "critical"
+offline = "fail"
+[[audit.except]]
+id = "GHSA-aaaa-bbbb-cccc"
+reason = "not reachable"
+until = 2027-01-31
+[[allow]]
+step = "test *"
+reason = "known"
+until = "2027-01-31"
+[budgets]
+ci = "20m"
+[bundle]
+plan = "paid"
+max_gzip = "5 MiB"
+"#,
+        &[("a/wrangler.toml", &toml("a", ""))],
+    );
+    let pipeline = workspace.pipeline;
+    assert_eq!(pipeline.workers[0].1.bundle_max_gzip, Some(900 * 1024));
+    assert_eq!(pipeline.bundle.gzip_bytes_max(None), 5 * 1024 * 1024);
+    assert_eq!(pipeline.audit.level.word(), "critical");
+    assert_eq!(pipeline.audit.offline, crate::config::Offline::Fail);
+    assert_eq!(pipeline.audit.except[0].reason, "not reachable");
+    assert_eq!(pipeline.allow[0].until, pipeline.audit.except[0].until);
+    let minutes = |stage| {
+        pipeline
+            .budgets
+            .of(stage)
+            .map(|budget| budget.as_secs() / 60)
+    };
+    assert_eq!(
+        ["ci", "deploy", "rollback"].map(minutes),
+        [Some(20), Some(8), None]
     );
 }
 
