@@ -60,6 +60,11 @@ pub enum Action {
         /// How long.
         seconds: u64,
     },
+    /// A check of the stage's own that needs no program and no cloud.
+    Task {
+        /// What the stage calls it.
+        name: String,
+    },
     /// Nothing: a marker in a plan, or work whose result is already known.
     Nothing,
 }

@@ -106,7 +106,7 @@ fn action_text(action: &Action) -> Option<String> {
             )
         }
         Action::Wait { seconds } => format!("wait {seconds}s"),
-        Action::Nothing => return None,
+        Action::Task { .. } | Action::Nothing => return None,
     };
     Some(clean_line(&text))
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::interrupt::Interrupt;
 use crate::mask::Mask;
 use crate::ui::{Ui, clean_line};
@@ -33,6 +35,7 @@ pub(super) struct Said {
     pub(super) lines_dropped: usize,
     pub(super) note: Option<String>,
     pub(super) verdict: Option<Verdict>,
+    pub(super) attached: Option<Value>,
 }
 
 /// What a step that succeeded says of itself.
@@ -82,6 +85,11 @@ impl<'run> Io<'run> {
         self.said().note = Some(self.mask.apply(&clean_line(text)).into_owned());
     }
 
+    /// Keeps a value as the step's output, for a step that is going to fail: what it found must not be lost.
+    pub fn attach(&self, output: Value) {
+        self.said().attached = Some(output);
+    }
+
     /// Says that there was nothing left to do after all; the step is reported as skipped.
     pub fn skipped(&self, why: &str) {
         self.note(why);
@@ -129,6 +137,7 @@ impl<'run> Io<'run> {
         let mut said = self.said();
         said.note = None;
         said.verdict = None;
+        said.attached = None;
     }
 
     pub(super) fn into_said(self) -> Said {

@@ -217,6 +217,9 @@ impl Run<'_> {
         let mut said = io.into_said();
         report.log = said.lines();
         report.note = said.note.take();
+        if let Some(attached) = said.attached.take() {
+            report.output = attached;
+        }
         match result {
             Ok(output) => {
                 report.output = output;

@@ -34,6 +34,7 @@ impl Runner for Effects<'_> {
                 io.sleep(Duration::from_secs(*seconds));
                 Ok(Value::Null)
             }
+            Action::Task { name } => anyhow::bail!("`{name}` is a task this stage does not know"),
             Action::Nothing => Ok(Value::Null),
         }
     }

@@ -87,7 +87,10 @@ impl Wrangler {
             // Named environments and no choice: wrangler warns unless told that the top level is meant.
             argv.push("--env=".to_owned());
         }
-        self.command(&worker.name, "bundle", &worker.dir, argv)
+        let mut command = self.command(&worker.name, "bundle", &worker.dir, argv);
+        // A dry run asks no cloud, and the worker's own build command must not see the token.
+        command.secret_env.clear();
+        command
     }
 
     /// Uploads a version that gets no traffic. Secrets are read from stdin, so that none touches a disk.
