@@ -1,6 +1,8 @@
 //! The pipeline of a Cloudflare Workers monorepo as a library; the binary only calls [`cli`]'s entry.
 //! Reading order: error, env, config, workspace, plan, run, report, tools, stages.
 
+pub mod affected;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod context;
