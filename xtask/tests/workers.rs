@@ -1,0 +1,66 @@
+//! The payload's own checks as part of `cargo test --workspace`: the vitest suites of the workers, run inside workerd, and
+//! the type check. Knows the two npm scripts of the root package.json, not what they test.
+
+#[expect(
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "the boundary to npm; the local cloud's binary is other tests' business"
+)]
+#[path = "support/setup.rs"]
+mod setup;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "npm is the program under test here"
+)]
+#[track_caller]
+fn npm(script: &str) -> String {
+    setup::node_modules();
+    let output = std::process::Command::new("npm")
+        .args(["run", script])
+        .current_dir(setup::own_repo())
+        .env("NO_COLOR", "1")
+        .env("CI", "true")
+        .output()
+        .unwrap_or_else(|error| panic!("npm could not be started: {error}"));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        output.status.success(),
+        "`npm run {script}` ended with {}; repair what it says:\n{said}",
+        output.status
+    );
+    said
+}
+
+/// One suite per worker: a worker without tests, or one that npm does not know, is a failure, too.
+#[test]
+fn the_workers_pass_their_own_tests_in_workerd() {
+    let said = npm("test");
+    let workers = std::fs::read_dir(setup::own_repo().join("workers"))
+        .expect("the repo has workers")
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .is_ok_and(|entry| entry.path().join("package.json").is_file())
+        })
+        .count();
+    assert!(workers > 0, "no worker was found below workers/");
+    let suites = said
+        .lines()
+        .filter(|line| line.trim_start().starts_with("Test Files") && line.contains("passed"))
+        .count();
+    assert_eq!(suites, workers, "a worker has no vitest suite:\n{said}");
+}
+
+#[test]
+fn the_workers_type_check() {
+    let said = npm("typecheck");
+    assert!(
+        said.contains("tsc --noEmit"),
+        "nothing was checked:\n{said}"
+    );
+}
