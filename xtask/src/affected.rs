@@ -60,7 +60,7 @@ pub fn since(git: &Git, base: Option<&str>, main_branch: &str) -> Changes {
         };
     }
     Changes::Unknown(format!(
-        "HEAD has no commit in common with `{}`",
+        "`{}` is unknown here or has no commit in common with HEAD",
         candidates.join("` or `")
     ))
 }
@@ -163,6 +163,8 @@ fn touches(workspace: &Workspace, file: &Path) -> Touches {
         return Touches::All;
     }
     workers.extend(holders);
+    workers.sort_unstable();
+    workers.dedup();
     Touches::Workers(workers)
 }
 

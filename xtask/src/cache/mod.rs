@@ -2,10 +2,11 @@
 //! where results are kept; whether a step may be cached at all is for its stage to say. Only a step that passed is
 //! ever put, and only when [`Tree::what_changed`] finds nothing.
 
+mod files;
 mod material;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 
 use std::path::{Path, PathBuf};
