@@ -343,23 +343,19 @@ fn without_a_usable_base_everything_is_touched_and_the_reason_is_said() {
         assert!(found.all && found.workers.len() == 4, "{found:?}");
         found.why.join("\n")
     };
-    expect!["all workers: `nowhere` is unknown here or has no commit in common with HEAD"].assert_eq(&why(
-        &opened,
-        Some("nowhere"),
-        "main",
-    ));
+    expect!["all workers: `nowhere` is unknown here or has no commit in common with HEAD"]
+        .assert_eq(&why(&opened, Some("nowhere"), "main"));
     expect!["all workers: `origin/trunk` or `trunk` is unknown here or has no commit in common with HEAD"]
         .assert_eq(&why(&opened, None, "trunk"));
-    expect!["all workers: `--all` is unknown here or has no commit in common with HEAD"].assert_eq(&why(
-        &opened,
-        Some("--all"),
-        "main",
-    ));
+    expect!["all workers: `--all` is unknown here or has no commit in common with HEAD"]
+        .assert_eq(&why(&opened, Some("--all"), "main"));
     repo.git(&["checkout", "--quiet", "--orphan", "unrelated"]);
     repo.write("other.ts", "1");
     repo.commit();
-    expect!["all workers: `origin/main` or `main` is unknown here or has no commit in common with HEAD"]
-        .assert_eq(&why(&opened, None, "main"));
+    expect![
+        "all workers: `origin/main` or `main` is unknown here or has no commit in common with HEAD"
+    ]
+    .assert_eq(&why(&opened, None, "main"));
     repo.git(&["checkout", "--quiet", "main"]);
 
     let elsewhere = tempfile::tempdir().unwrap();

@@ -72,7 +72,7 @@ impl Tree {
 
     /// True when a file is there, or a folder with a file in it that git does not ignore.
     pub fn contains(&self, path: &Path) -> bool {
-        let inside = self.from_top(path);
+        let inside = self.below_top(path);
         inside.is_some_and(|path| !self.at_or_below(&path).is_empty())
     }
 
@@ -157,7 +157,7 @@ impl Tree {
         let mut outside = BTreeSet::new();
         let mut open: Vec<PathBuf> = paths.iter().map(|path| self.root.join(path)).collect();
         while let Some(path) = open.pop() {
-            let Some(path) = self.from_top(&path) else {
+            let Some(path) = self.below_top(&path) else {
                 outside.insert(path);
                 continue;
             };
@@ -199,7 +199,7 @@ impl Tree {
     }
 
     /// The path from the top of the work tree, `.` and `..` taken out; none when it lies outside.
-    fn from_top(&self, path: &Path) -> Option<PathBuf> {
+    fn below_top(&self, path: &Path) -> Option<PathBuf> {
         let mut plain = PathBuf::new();
         for part in self.root.join(path).components() {
             match part {
