@@ -85,11 +85,11 @@ fn load(root: &Path) -> Workspace {
 fn check(workspace: &Workspace, changed: &[&str], expected: Expect) {
     let changed: Vec<PathBuf> = changed.iter().map(PathBuf::from).collect();
     let found = affected(workspace, &changed);
-    let mut text = format!(
-        "{}{}\n",
-        found.workers.join(" "),
-        if found.all { " (all)" } else { "" }
-    );
+    let workers = match found.workers.as_slice() {
+        [] => "none".to_owned(),
+        workers => workers.join(" "),
+    };
+    let mut text = format!("{workers}{}\n", if found.all { " (all)" } else { "" });
     for why in found.why {
         text.push_str(&format!("{why}\n"));
     }
@@ -104,7 +104,7 @@ fn a_file_touches_its_worker_and_the_callers_of_that() {
         &workspace,
         &[],
         expect![[r#"
-
+            none
         "#]],
     );
     check(
@@ -281,7 +281,7 @@ fn a_worker_in_the_root_folder_does_not_make_shared_files_its_own() {
         &workspace,
         &["README.md", "a/README.md"],
         expect![[r#"
-
+            none
         "#]],
     );
 }
