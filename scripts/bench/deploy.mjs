@@ -1,0 +1,326 @@
+// Measures a deploy of four changed workers: `xtask deploy` against what cloudflare/wrangler-action runs, in turns, on
+// one local cloud. Knows how to measure, not how either side works. Started by deploy.sh.
+
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+
+const BOUND = 0.5;
+/** So long after a deploy the local cloud may still be busy with it; that belongs to nobody's time. */
+const SETTLE_MS = 1500;
+/** What the action is configured with: it runs once per worker, in this order, each with its own secrets. */
+const WORKERS = [
+  { folder: "main", main: "src/index.ts", secrets: ["ADMIN_KEY", "GOOGLE_SECRET"] },
+  { folder: "business-agent", main: "src/index.ts", secrets: ["ADMIN_KEY"] },
+  { folder: "analyzer-worker", main: "src/index.ts", secrets: ["ADMIN_KEY"] },
+  { folder: "facebook-worker", main: "src/index.ts", secrets: ["FB_SECRET", "FB_EMAIL", "FB_PASSWORD"] },
+];
+const SIDES = {
+  action: "wrangler-action (secret bulk + deploy, one by one)",
+  xtask: "xtask deploy",
+  cold: "xtask deploy, V8 code cache emptied first",
+};
+
+const { values: flags } = parseArgs({
+  options: {
+    repo: { type: "string" },
+    programs: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    "no-bound": { type: "boolean", default: false },
+    parts: { type: "boolean", default: false },
+  },
+});
+const ROUNDS = Number(flags.rounds);
+const say = (text) => process.stderr.write(`${text}\n`);
+
+const median = (numbers) => {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+};
+const seconds = (ms) => (ms / 1000).toFixed(2);
+
+/** A copy of the repo's tracked and new files with the installed packages linked in, as a git repository. */
+function copyRepo(to) {
+  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: flags.repo, encoding: "utf8" });
+  for (const file of files.split("\0").filter((file) => file && fs.existsSync(path.join(flags.repo, file)))) {
+    fs.mkdirSync(path.dirname(path.join(to, file)), { recursive: true });
+    fs.copyFileSync(path.join(flags.repo, file), path.join(to, file));
+  }
+  fs.symlinkSync(path.join(flags.repo, "node_modules"), path.join(to, "node_modules"));
+  // The folder rule of .gitignore does not cover a link.
+  fs.appendFileSync(path.join(to, ".gitignore"), "/node_modules\n");
+  git(to, "init", "--quiet", "--initial-branch", "main");
+  commit(to, "the repo");
+  return to;
+}
+
+function git(cwd, ...args) {
+  execFileSync("git", ["-c", "user.name=bench", "-c", "user.email=bench@localhost", ...args], { cwd, stdio: ["ignore", "pipe", "inherit"] });
+}
+
+function commit(folder, message) {
+  git(folder, "add", "--all");
+  git(folder, "commit", "--quiet", "--message", message);
+}
+
+/** Makes every worker's bundle differ from all earlier ones. */
+function changeAll(folder, round) {
+  for (const { folder: worker, main } of WORKERS) {
+    fs.appendFileSync(path.join(folder, "workers", worker, main), `\nReflect.set(globalThis, "round", ${JSON.stringify(round)});\n`);
+  }
+  commit(folder, round);
+}
+
+async function startCloud(state) {
+  const child = spawn(path.join(flags.programs, "local-cloud"),
+    ["serve", "--state", state, "--port", "0", "--repo-root", flags.repo, "--exit-with-stdin"],
+    { stdio: ["pipe", "pipe", fs.openSync(`${state}.log`, "w")] });
+  const line = await new Promise((resolve, reject) => {
+    child.stdout.once("data", (data) => resolve(data.toString()));
+    child.once("exit", (code) => reject(new Error(`the local cloud ended with ${code}; see ${state}.log`)));
+  });
+  return { ...JSON.parse(line), child };
+}
+
+/** CPU seconds a process and all below it have used, those that ended included (Linux; elsewhere unknown). */
+function cpuOfTree(root) {
+  if (!fs.existsSync("/proc/self/stat")) return NaN;
+  const ticks = new Map();
+  const children = new Map();
+  for (const pid of fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    let stat;
+    try { stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8"); } catch { continue; } // it ended meanwhile
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    ticks.set(Number(pid), fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0));
+    const parent = Number(fields[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(pid)]);
+  }
+  const below = (pid) => (ticks.get(pid) ?? 0) + (children.get(pid) ?? []).reduce((sum, child) => sum + below(child), 0);
+  return below(root) / 100;
+}
+
+/** Runs a command to its end; wall and CPU time in ms. Its output is kept only to explain a failure. */
+function timed(command, { cwd, env, input = "" }) {
+  // bash tells the CPU time of a command and all it waited for; Node cannot.
+  const script = 'TIMEFORMAT="%U %S"; { time "$@" > "$BENCH_OUT" 2>&1; } 2> "$BENCH_TIMES"';
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-run-"));
+  const [out, times] = ["out", "times"].map((name) => path.join(folder, name));
+  const started = performance.now();
+  const { status } = spawnSync("bash", ["-c", script, "bash", ...command], { cwd, input, env: { ...env, BENCH_OUT: out, BENCH_TIMES: times } });
+  const wall = performance.now() - started;
+  if (status !== 0) throw new Error(`\`${command.join(" ")}\` failed in ${cwd}:\n${fs.readFileSync(out, "utf8")}`);
+  const cpu = fs.readFileSync(times, "utf8").trim().split(" ").reduce((sum, part) => sum + Number(part) * 1000, 0);
+  fs.rmSync(folder, { recursive: true });
+  return { wall, cpu };
+}
+
+class Bench {
+  constructor(work, cloud) {
+    this.cloud = cloud;
+    this.ours = path.join(work, "ours");
+    this.theirs = path.join(work, "theirs");
+    this.outputs = path.join(work, "wrangler-output");
+    const secrets = Object.fromEntries(WORKERS.flatMap(({ secrets }) => secrets).map((name) => [name, `bench-${name.toLowerCase()}`]));
+    const plain = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CLOUDFLARE_|WRANGLER_|XTASK_|GITHUB_|NODE_COMPILE_CACHE)/.test(name)));
+    // As on CI. Metrics off on both sides: they would only wait for a host that is not there.
+    this.env = { ...plain, ...secrets, CI: "true", WRANGLER_SEND_METRICS: "false" };
+  }
+
+  /** The action: `secret bulk` with the secrets on stdin, then `deploy`, worker by worker, through npx. */
+  action(step) {
+    const env = {
+      ...this.env,
+      CLOUDFLARE_API_TOKEN: "local-cloud-token",
+      CLOUDFLARE_API_BASE_URL: this.cloud.api,
+      WRANGLER_OUTPUT_FILE_DIRECTORY: this.outputs,
+    };
+    const total = { wall: 0, cpu: 0 };
+    for (const { folder, secrets } of WORKERS) {
+      const cwd = path.join(this.theirs, "workers", folder);
+      const input = JSON.stringify(Object.fromEntries(secrets.map((name) => [name, env[name]])));
+      for (const [name, command] of [["secret bulk", ["npx", "wrangler", "secret", "bulk"]], ["deploy", ["npx", "wrangler", "deploy"]]]) {
+        const spent = timed(command, { cwd, env, input: name === "secret bulk" ? input : "" });
+        step(`${name} ${folder}`, name, spent.wall);
+        total.wall += spent.wall;
+        total.cpu += spent.cpu;
+      }
+    }
+    return total;
+  }
+
+  /** Our own side; its steps are read from the report it writes. */
+  xtask(step) {
+    const before = Date.now();
+    const command = [path.join(flags.programs, "xtask"), "deploy", "--cloud", "local", "--root", this.ours];
+    const spent = timed(command, { cwd: this.ours, env: this.env });
+    const after = before + spent.wall;
+    const { steps } = JSON.parse(fs.readFileSync(path.join(this.ours, ".xtask/reports/deploy.json"), "utf8"));
+    const groups = [];
+    for (const one of steps) {
+      const from = Date.parse(one.started);
+      const group = groups.at(-1)?.name === one.group ? groups.at(-1) : { name: one.group, from, to: from };
+      if (group !== groups.at(-1)) groups.push(group);
+      group.from = Math.min(group.from, from);
+      group.to = Math.max(group.to, from + one.duration_ms);
+      step(one.id, one.group, one.duration_ms);
+    }
+    let reached = before;
+    spent.phases = {};
+    const spend = (name, ms) => { spent.phases[name] = (spent.phases[name] ?? 0) + ms; };
+    groups.forEach(({ name, from, to }, index) => {
+      spend(index === 0 ? "(start, read what is live, lease)" : `(before ${name})`, from - reached);
+      spend(name, to - from);
+      reached = to;
+    });
+    spend("(record, release the lease, end)", after - reached);
+    const uploads = steps.filter(({ id, status }) => id.startsWith("upload ") && status === "passed").length;
+    if (uploads !== WORKERS.length) throw new Error(`${uploads} of ${WORKERS.length} workers were uploaded: all should have changed`);
+    return spent;
+  }
+
+  /** One measured deploy of a side. */
+  async run(side, round, steps) {
+    const folder = side === "action" ? this.theirs : this.ours;
+    changeAll(folder, round);
+    if (side === "cold") fs.rmSync(path.join(this.ours, ".xtask/cache/node"), { recursive: true, force: true });
+    await fetch(`${this.cloud.edge}/_local/journal`, { method: "DELETE" });
+    const cloudBefore = cpuOfTree(this.cloud.pid);
+    const note = (id, group, ms) => {
+      const known = steps.get(id) ?? { group, ms: [] };
+      known.ms.push(ms);
+      steps.set(id, known);
+    };
+    const spent = side === "action" ? this.action(note) : this.xtask(note);
+    await sleep(SETTLE_MS);
+    spent.cloud = (cpuOfTree(this.cloud.pid) - cloudBefore) * 1000;
+    spent.requests = await this.requests();
+    return spent;
+  }
+
+  /** The API requests of the last deploy: how many, and how long the cloud took for them, by kind. */
+  async requests() {
+    const { entries } = await (await fetch(`${this.cloud.edge}/_local/journal?since=0`)).json();
+    const kinds = {};
+    for (const { method, path: at, duration_ms } of entries) {
+      const tail = at.replace(/^.*\/workers\/(scripts|services)\/[^/]+/, "…/$1/*").replace(/^.*\/d1\/database\/[^/]+/, "…/d1/*").replace(/^.*\/accounts\/[^/]+/, "…").replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "*");
+      (kinds[`${method} ${tail}`] ??= []).push(duration_ms);
+    }
+    return kinds;
+  }
+}
+
+function table(rows, header) {
+  const all = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column].length)));
+  for (const row of all) console.log(row.map((cell, column) => (column ? cell.padStart(widths[column]) : cell.padEnd(widths[0]))).join("  "));
+  console.log();
+}
+
+function printRequests(runs) {
+  for (const side of ["xtask", "action"]) {
+    const last = runs[side].at(-1).requests;
+    const rows = Object.entries(last).map(([kind, ms]) => [kind, ms]).sort((a, b) => sum(b[1]) - sum(a[1]));
+    console.log(`API requests of one ${side} deploy: ${rows.reduce((count, [, ms]) => count + ms.length, 0)}; those the cloud took longest for:`);
+    table(rows.slice(0, 10).map(([kind, ms]) => [kind, String(ms.length), sum(ms).toFixed(0), Math.max(...ms).toFixed(0)]), ["", "count", "sum ms", "max ms"]);
+  }
+}
+
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+function printSteps(side, steps) {
+  console.log(`steps of ${side}, medians:`);
+  table([...steps].map(([id, { group, ms }]) => [`${group}: ${id}`, `${median(ms).toFixed(0)} ms`]), ["", "took"]);
+}
+
+/** Where time goes outside of our hands: what programs cost just to start. */
+function printParts(bench) {
+  const agent = path.join(bench.ours, "workers/business-agent");
+  const main = path.join(bench.ours, "workers/main");
+  const cli = path.join(flags.repo, "node_modules/wrangler/wrangler-dist/cli.js");
+  const cache = { ...bench.env, NODE_COMPILE_CACHE: path.join(bench.ours, ".xtask/cache/node") };
+  const out = path.join(bench.ours, ".xtask/bench-out");
+  const bundle = ["node", cli, "deploy", "--dry-run", "--outdir", out];
+  const cases = [
+    ["node, empty program", ["node", "-e", "0"], main, bench.env],
+    ["npx wrangler --version (the action asks it once per worker; not counted above)", ["npx", "--no-install", "wrangler", "--version"], main, bench.env],
+    ["wrangler --version, direct", ["node", cli, "--version"], main, bench.env],
+    ["wrangler --version, direct, V8 code cache", ["node", cli, "--version"], main, cache],
+    ["wrangler deploy --dry-run main, direct", bundle, main, bench.env],
+    ["wrangler deploy --dry-run main, direct, V8 code cache", bundle, main, cache],
+    ["wrangler deploy --dry-run business-agent (its build included), V8 code cache", bundle, agent, cache],
+    ["npm run build of business-agent", ["npm", "run", "build"], agent, bench.env],
+    ["vite build of business-agent, direct", ["node", path.join(flags.repo, "node_modules/vite/bin/vite.js"), "build"], agent, bench.env],
+    ["xtask --version", [path.join(flags.programs, "xtask"), "--version"], flags.repo, bench.env],
+    ["cargo xtask --version (cargo finds nothing to build)", ["cargo", "xtask", "--version"], flags.repo, process.env],
+  ];
+  const spent = cases.map(() => []);
+  for (let round = 0; round < ROUNDS + 1; round++) {
+    cases.forEach(([, command, cwd, env], index) => {
+      const one = timed(command, { cwd, env });
+      if (round > 0) spent[index].push(one);
+    });
+  }
+  console.log("parts, each alone, medians:");
+  table(cases.map(([name], index) => [name, `${median(spent[index].map(({ wall }) => wall)).toFixed(0)} ms`, `${median(spent[index].map(({ cpu }) => cpu)).toFixed(0)} ms`]), ["", "wall", "CPU"]);
+}
+
+async function main() {
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-deploy-"));
+  const state = path.join(work, "ours/.xtask/local-cloud");
+  copyRepo(path.join(work, "theirs"));
+  fs.mkdirSync(state, { recursive: true });
+  copyRepo(path.join(work, "ours"));
+  const cloud = await startCloud(state);
+  const sides = Object.keys(SIDES);
+  const runs = Object.fromEntries(sides.map((side) => [side, []]));
+  const steps = Object.fromEntries(sides.map((side) => [side, new Map()]));
+  try {
+    const bench = new Bench(work, cloud);
+    say("warm-up: creates the workers, fills caches");
+    for (const side of ["xtask", "action"]) await bench.run(side, "warm-up", new Map());
+    for (let round = 1; round <= ROUNDS; round++) {
+      // Another order each round: a machine that gets slower or faster favours nobody.
+      for (const side of sides.map((_, index) => sides[(index + round) % sides.length])) {
+        const spent = await bench.run(side, `${side} ${round}`, steps[side]);
+        runs[side].push(spent);
+        say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
+      }
+    }
+    process.exitCode = print(runs, steps) || flags["no-bound"] ? 0 : 1;
+    if (flags.parts) printParts(bench);
+  } finally {
+    cloud.child.stdin.end();
+    await new Promise((resolve) => { cloud.child.once("exit", resolve); setTimeout(resolve, 5000); });
+    fs.rmSync(work, { recursive: true, force: true });
+  }
+  process.exit();
+}
+
+/** Prints everything; true when the bound holds. */
+function print(runs, steps) {
+  const of = (side, what) => median(runs[side].map((run) => run[what]));
+  console.log(`\ndeploy of four changed workers, medians of ${ROUNDS} rounds, ${os.availableParallelism()} cores of ${os.cpus().length}\n`);
+  table(Object.entries(SIDES).map(([side, name]) => [
+    name, `${seconds(of(side, "wall"))} s`, `${seconds(of(side, "cpu"))} s`, `${seconds(of(side, "cloud"))} s`,
+    (of(side, "wall") / of("action", "wall")).toFixed(2),
+  ]), ["", "wall", "own CPU", "the cloud's CPU", "wall ratio"]);
+  const phases = runs.xtask[0].phases;
+  console.log("where the wall time of xtask deploy goes, medians:");
+  table(Object.keys(phases).map((name) => [name, ...["xtask", "cold"].map((side) => `${median(runs[side].map((run) => run.phases[name] ?? 0)).toFixed(0)} ms`)]), ["", "xtask", "cold code cache"]);
+  for (const side of ["xtask", "action"]) printSteps(side, steps[side]);
+  printRequests(runs);
+  const ratios = runs.xtask.map((run, index) => run.wall / runs.action[index].wall);
+  const ratio = median(ratios);
+  const holds = ratio <= BOUND;
+  console.log(`xtask deploy / wrangler-action, wall: ${ratio.toFixed(3)} (rounds ${ratios.map((one) => one.toFixed(2)).join(", ")}), at most ${BOUND}: ${holds ? "holds" : "MISSED"}\n`);
+  return holds;
+}
+
+main().catch((error) => {
+  say(`error: ${error.stack ?? error}`);
+  process.exit(2);
+});
