@@ -22,7 +22,10 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let line = match arguments.as_slice() {
         ["generate", folder, count] => {
-            return generate(Path::new(folder), count.parse().context("a number of workers")?);
+            return generate(
+                Path::new(folder),
+                count.parse().context("a number of workers")?,
+            );
         }
         ["plan", folder] => plan(Path::new(folder))?,
         ["run", count, "free"] => run_steps(count.parse().context("a number of steps")?, false)?,
@@ -33,14 +36,18 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the script reads these numbers from stdout")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the script reads these numbers from stdout"
+)]
 fn println(line: &str) {
     println!("{line}");
 }
 
 /// A repo whose workers look like this one's: routes, crons, storage, a Durable Object, and a call to the worker before.
 fn generate(folder: &Path, count: usize) -> anyhow::Result<()> {
-    let mut pipeline = String::from("[cloudflare]\naccount_id = \"3f1c9a7be2d84c05b6a1d7e94f20c8aa\"\n");
+    let mut pipeline =
+        String::from("[cloudflare]\naccount_id = \"3f1c9a7be2d84c05b6a1d7e94f20c8aa\"\n");
     for number in 0..count {
         write!(
             pipeline,
@@ -63,9 +70,15 @@ fn generate(folder: &Path, count: usize) -> anyhow::Result<()> {
     }
     write_file(&folder.join(".gitignore"), "node_modules/\n.xtask/\n")?;
     // A plan names the programs it would run; these are never started.
-    write_file(&folder.join("node_modules/wrangler/wrangler-dist/cli.js"), "")?;
+    write_file(
+        &folder.join("node_modules/wrangler/wrangler-dist/cli.js"),
+        "",
+    )?;
     for platform in ["linux-x64", "linux-arm64", "darwin-x64"] {
-        write_file(&folder.join(format!("node_modules/node-{platform}/bin/node")), "")?;
+        write_file(
+            &folder.join(format!("node_modules/node-{platform}/bin/node")),
+            "",
+        )?;
     }
     Ok(())
 }
@@ -146,7 +159,12 @@ fn plan(folder: &Path) -> anyhow::Result<String> {
 /// The plan's text begins `deploy: 12 steps`.
 fn steps_planned(plan: &str) -> usize {
     let count = plan.strip_prefix("deploy: ").unwrap_or_default();
-    count.split(' ').next().unwrap_or_default().parse().unwrap_or(0)
+    count
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or(0)
 }
 
 fn context(root: PathBuf) -> Ctx {
@@ -173,7 +191,10 @@ fn peak_memory_kb() -> u64 {
 /// CPU time of this thread so far, where the system tells (Linux): a busy machine disturbs it least.
 fn cpu_ms() -> f64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|number| number.parse().ok());
+    let nanoseconds = text
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
     nanoseconds.unwrap_or(0.0) / 1e6
 }
 
@@ -191,9 +212,7 @@ fn run_steps(count: usize, chained: bool) -> anyhow::Result<String> {
     for number in 0..count {
         let needs = (chained && number > 0).then(|| format!("step {}", number - 1));
         let goal = format!("do nothing, time {number}");
-        plan.push(
-            Step::new("bench", format!("step {number}"), goal, Action::Nothing).needs(needs),
-        );
+        plan.push(Step::new("bench", format!("step {number}"), goal, Action::Nothing).needs(needs));
     }
     let options = Options::new(2);
     let ui = Ui::in_memory(false);
