@@ -113,7 +113,7 @@ enabled = true
 "#,
         hour = number % 24
     );
-    if number % 4 != 0 {
+    if !number.is_multiple_of(4) {
         // Chains of four: the graph has levels, as in a real repo, but no chain as long as the repo.
         config.push_str(&format!(
             "[[services]]\nbinding = \"BEFORE\"\nservice = \"generated-w{}\"\n",
