@@ -27,6 +27,8 @@ pub(super) fn summary(report: &Report) -> String {
     for step in report.steps.iter().filter(|s| s.status == Status::Failed) {
         blocks.push(failure(step));
     }
+    let others = super::findings::of_the_others(&report.steps, super::FINDINGS_MAX);
+    blocks.extend(others.iter().map(|block| fenced("text", block)));
     for table in &report.tables {
         if !table.title.is_empty() {
             blocks.push(format!("### {}", escape(&table.title)));
@@ -49,6 +51,10 @@ pub(super) fn summary(report: &Report) -> String {
 
 fn failure(step: &StepReport) -> String {
     let text = step.error.as_deref().unwrap_or(&step.goal);
+    let findings = super::findings::below_error(step, super::FINDINGS_MAX);
+    if findings != text && !findings.is_empty() {
+        return fenced("text", &findings);
+    }
     let log = step.log.iter().rev().take(20).rev().map(String::as_str);
     let lines: Vec<&str> = text.lines().chain(log).collect();
     fenced("text", &lines.join("\n"))

@@ -1,6 +1,8 @@
 //! What a stage has to say at its end, for four readers: the terminal, programs (JSON), GitHub's summary page, and the
 //! next run (`.xtask/reports`). Knows nothing of how the results came about.
 
+mod findings;
+mod junit;
 mod markdown;
 mod plan;
 mod table;
@@ -20,6 +22,9 @@ use crate::env::Env;
 use crate::error::Exit;
 use crate::run::{Outcome, Status, StepReport};
 use crate::ui::{Format, Ui, human_duration};
+
+/// How many findings of a step a person is shown; the JSON document has all.
+const FINDINGS_MAX: usize = 50;
 
 /// The result of a stage in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -155,6 +160,7 @@ impl Report {
             blocks.push(table::aligned(&self.facts, columns));
         }
         blocks.extend(Some(self.failures_text()).filter(|text| !text.is_empty()));
+        blocks.extend(findings::of_the_others(&self.steps, FINDINGS_MAX));
         blocks.extend(self.warnings.iter().map(|text| format!("warning: {text}")));
         blocks.push(self.last_line());
         blocks.join("\n\n")
@@ -162,7 +168,10 @@ impl Report {
 
     fn failures_text(&self) -> String {
         let failures = self.steps.iter().filter(|s| s.status == Status::Failed);
-        let errors: Vec<&str> = failures.filter_map(|s| s.error.as_deref()).collect();
+        let errors: Vec<String> = failures
+            .map(|step| findings::below_error(step, FINDINGS_MAX))
+            .filter(|text| !text.is_empty())
+            .collect();
         errors.join("\n\n")
     }
 
@@ -174,6 +183,7 @@ impl Report {
     /// Tells all four readers. Fails when a file cannot be written; the terminal and stdout have been served by then.
     pub fn write(&self, env: &Env, ui: &Ui, root: &Path) -> anyhow::Result<PathBuf> {
         ui.report(&self.text(ui.columns()), &self.failures_text());
+        findings::annotate(ui, &self.steps);
         let mask = ui.mask();
         let json = serde_json::to_string_pretty(&mask.apply_json(&self.json()))?;
         if ui.format() == Format::Json {

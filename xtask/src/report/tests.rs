@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use expect_test::expect;
 
 use super::*;
+use crate::findings::{Finding, into_output};
 use crate::mask::Mask;
 
 fn step(group: &str, id: &str, status: Status, start_ms: u64, ms: u64) -> StepReport {
@@ -320,4 +321,188 @@ fn warnings_and_interrupts_change_the_verdict() {
     outcome.interrupted = true;
     let report = Report::new("ci", &outcome);
     assert_eq!((report.outcome, report.exit), (Verdict::Failure, 130));
+}
+
+fn with_findings(findings: &[Finding], mut step: StepReport) -> StepReport {
+    step.output = into_output(step.output, findings);
+    step
+}
+
+fn ci() -> Report {
+    let place = |line| {
+        Finding::error("Type 'number' is not assignable\nto 'string'")
+            .in_file("workers/main/src/index.ts")
+            .at(line, 3)
+            .rule("TS2322")
+    };
+    let mut check = step("check", "check main", Status::Failed, 0, 900);
+    check.error = Some("error: failed to type check main: 2 errors".to_owned());
+    check.log = vec!["src/index.ts(12,3): error".to_owned()];
+    let check = with_findings(&[place(12), place(40)], check);
+    let mut test = step("test", "test main", Status::Warning, 900, 1500);
+    test.error = Some("error: failed to test main".to_owned());
+    test.output = json!({"tests": [
+        {"file": "workers/main/a.test.ts", "name": "sums > adds", "status": "passed", "duration_ms": 16},
+        {"file": "workers/main/a.test.ts", "name": "sums > fails", "status": "failed", "duration_ms": 24, "message": "expected 2 to be 3\nmore"},
+        {"file": "workers/main/a.test.ts", "name": "later", "status": "skipped", "duration_ms": 0}
+    ]});
+    let test = with_findings(&[Finding::error("sums > fails: expected 2 to be 3")], test);
+    let old = Finding::warning("old")
+        .in_file("package-lock.json")
+        .rule("GHSA-1");
+    let audit = with_findings(&[old], step("check", "audit npm", Status::Passed, 0, 100));
+    let mut build = step("build", "build main", Status::Blocked, 900, 0);
+    build.note = Some("needs `check main`".to_owned());
+    let cached = step("build", "build agent", Status::Cached, 0, 0);
+    let outcome = Outcome {
+        steps: vec![check, audit, build, cached, test],
+        interrupted: false,
+        started: SystemTime::UNIX_EPOCH,
+        finished: SystemTime::UNIX_EPOCH + Duration::from_millis(2400),
+    };
+    Report::new("ci", &outcome)
+}
+
+#[test]
+fn findings_are_listed_below_their_step() {
+    expect![[r#"
+        error: failed to type check main: 2 errors
+          workers/main/src/index.ts:12:3: error TS2322: Type 'number' is not assignable
+              to 'string'
+          workers/main/src/index.ts:40:3: error TS2322: Type 'number' is not assignable
+              to 'string'
+
+        audit npm
+          package-lock.json: warning GHSA-1: old
+
+        test main
+          error: sums > fails: expected 2 to be 3
+
+        warning: failed to test main
+
+        ci: failure, 5 steps (1 passed, 1 cached, 1 warning, 1 failed, 1 blocked) in 2.4s"#]]
+    .assert_eq(&ci().text(100));
+    let summary = ci().summary_markdown();
+    let page = summary.split("<details>").next().expect("a page");
+    expect![[r#"
+        ## ❌ ci: failure, 5 steps (1 passed, 1 cached, 1 warning, 1 failed, 1 blocked) in 2.4s
+
+        > ⚠️ failed to test main
+
+        ```text
+        error: failed to type check main: 2 errors
+          workers/main/src/index.ts:12:3: error TS2322: Type 'number' is not assignable
+              to 'string'
+          workers/main/src/index.ts:40:3: error TS2322: Type 'number' is not assignable
+              to 'string'
+        ```
+
+        ```text
+        audit npm
+          package-lock.json: warning GHSA-1: old
+        ```
+
+        ```text
+        test main
+          error: sums > fails: expected 2 to be 3
+        ```
+
+    "#]]
+    .assert_eq(page);
+}
+
+#[test]
+fn every_step_gets_its_first_annotation_before_any_gets_its_second() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let env = Env::from_vars([].into(), false, folder.path().into());
+    let ui = Ui::in_memory(true);
+    let mut report = ci();
+    let many: Vec<Finding> = (0..20)
+        .map(|n| Finding::error(format!("{n}: 100%, a::b")).in_file("a,b:c.ts"))
+        .collect();
+    report.steps.push(with_findings(
+        &many,
+        step("check", "check agent", Status::Failed, 0, 1),
+    ));
+    for step in &report.steps {
+        ui.step_finished(step);
+    }
+    report.write(&env, &ui, folder.path()).expect("written");
+    let said = ui.said();
+    let commands = said
+        .lines()
+        .filter(|line| line.starts_with("::error") || line.starts_with("::warning"));
+    expect![[r#"
+        ::error file=workers/main/src/index.ts,line=12,col=3,title=TS2322::Type 'number' is not assignable%0Ato 'string'
+        ::warning file=package-lock.json,title=GHSA-1::old
+        ::warning::sums > fails: expected 2 to be 3
+        ::error file=a%2Cb%3Ac.ts::0: 100%25, a::b
+        ::error file=workers/main/src/index.ts,line=40,col=3,title=TS2322::Type 'number' is not assignable%0Ato 'string'
+        ::error file=a%2Cb%3Ac.ts::1: 100%25, a::b
+        ::error file=a%2Cb%3Ac.ts::2: 100%25, a::b
+        ::error file=a%2Cb%3Ac.ts::3: 100%25, a::b
+        ::error file=a%2Cb%3Ac.ts::4: 100%25, a::b
+        ::error file=a%2Cb%3Ac.ts::5: 100%25, a::b
+        ::error file=a%2Cb%3Ac.ts::6: 100%25, a::b
+        ::error file=a%2Cb%3Ac.ts::7: 100%25, a::b"#]].assert_eq(&commands.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn the_junit_document() {
+    expect![[r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="ci" tests="8" failures="2" errors="0" skipped="2" time="2.540">
+          <testsuite name="check" tests="2" failures="1" errors="0" skipped="0" time="1.000" timestamp="1970-01-01T00:00:00Z">
+            <testcase classname="check" name="check main" time="0.900">
+              <failure message="failed to type check main: 2 errors">error: failed to type check main: 2 errors&#10;  workers/main/src/index.ts:12:3: error TS2322: Type &apos;number&apos; is not assignable&#10;      to &apos;string&apos;&#10;  workers/main/src/index.ts:40:3: error TS2322: Type &apos;number&apos; is not assignable&#10;      to &apos;string&apos;</failure>
+            </testcase>
+            <testcase classname="check" name="audit npm" time="0.100"/>
+          </testsuite>
+          <testsuite name="build" tests="2" failures="0" errors="0" skipped="1" time="0.000" timestamp="1970-01-01T00:00:00Z">
+            <testcase classname="build" name="build main" time="0.000">
+              <skipped message="needs `check main`"/>
+            </testcase>
+            <testcase classname="build" name="build agent" time="0.000">
+              <system-out>the result of an earlier run still holds</system-out>
+            </testcase>
+          </testsuite>
+          <testsuite name="test" tests="1" failures="0" errors="0" skipped="0" time="1.500" timestamp="1970-01-01T00:00:00Z">
+            <testcase classname="test" name="test main" time="1.500">
+              <system-out>tolerated: error: failed to test main&#10;  error: sums &gt; fails: expected 2 to be 3</system-out>
+            </testcase>
+          </testsuite>
+          <testsuite name="test main" tests="3" failures="1" errors="0" skipped="1" time="0.040">
+            <testcase classname="test main" name="sums &gt; adds" time="0.016" file="workers/main/a.test.ts"/>
+            <testcase classname="test main" name="sums &gt; fails" time="0.024" file="workers/main/a.test.ts">
+              <failure message="expected 2 to be 3">expected 2 to be 3&#10;more</failure>
+            </testcase>
+            <testcase classname="test main" name="later" time="0.000" file="workers/main/a.test.ts">
+              <skipped message="skipped"/>
+            </testcase>
+          </testsuite>
+        </testsuites>
+    "#]].assert_eq(&ci().junit(&Mask::new([])));
+}
+
+#[test]
+fn hostile_text_stays_text_in_junit() {
+    let hostile = "a]]><b c='d' e=\"f\">&amp;\u{0}\u{8}\u{1b}[31m\u{ffff}\u{85}\r\n\té😀 canary-3f9c</failure>";
+    let mut step = step("<g>", hostile, Status::Failed, 0, 5);
+    step.error = Some(format!("error: {hostile}"));
+    step.output = json!({"tests": [{"file": hostile, "name": hostile, "status": "failed", "duration_ms": 1, "message": hostile}, ]});
+    let mut report = Report::empty("ci");
+    report
+        .steps
+        .push(with_findings(&[Finding::error(hostile)], step));
+    let xml = report.junit(&Mask::new([("KEY", "canary-3f9c")]));
+    assert!(!xml.contains("canary"), "{xml}");
+    let tags = xml.matches(['<', '>']).count();
+    assert_eq!(tags, xml.matches('<').count() * 2, "{xml}");
+    assert!(
+        xml.chars()
+            .all(|c| c == '\n' || !c.is_control() && c != '\u{ffff}'),
+        "{xml}"
+    );
+    assert_eq!(xml.matches("<failure ").count(), 2);
+    assert_eq!(xml.matches("</failure>").count(), 2);
 }

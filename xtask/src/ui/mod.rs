@@ -4,6 +4,7 @@
 //! goes to stderr, GitHub's workflow commands included (the runner reads both streams): one stream keeps its order,
 //! and stdout stays exactly the data that was asked for.
 
+mod annotate;
 mod github;
 mod live;
 mod sink;
@@ -61,6 +62,8 @@ struct Screen {
     /// `$ command` of the steps of the running plan, by id, for groups and failures.
     commands: std::collections::HashMap<String, String>,
     steps_done: usize,
+    /// Annotations made so far: errors, warnings, notices.
+    annotations: [usize; 3],
 }
 
 impl Ui {
@@ -99,6 +102,7 @@ impl Ui {
                 live: Live::default(),
                 commands: std::collections::HashMap::new(),
                 steps_done: 0,
+                annotations: [0; 3],
             })),
         }
     }
@@ -289,30 +293,6 @@ impl Ui {
             line.push_str(&format!("  {note}"));
         }
         line
-    }
-
-    /// A folded group with what the step printed, and an annotation when it failed.
-    fn github_step(&self, report: &StepReport, headline: &str, command: Option<&str>) {
-        if report.log.is_empty() && command.is_none() {
-            self.say(headline);
-        } else {
-            let mask = self.mask();
-            let title = mask.apply(headline);
-            let mut lines = vec![format!("::group::{}", github::escape_data(&title))];
-            let body = command.map(|c| mask.apply(&format!("$ {c}")).into_owned());
-            let body = body.into_iter();
-            lines.extend(github::inert(body.chain(report.log.iter().cloned())));
-            lines.push("::endgroup::".to_owned());
-            self.raw(&lines.join("\n"));
-        }
-        let command = match report.status {
-            Status::Failed => "error",
-            Status::Warning => "warning",
-            _ => return,
-        };
-        let text = report.error.as_deref().unwrap_or(&report.goal);
-        let text = text.strip_prefix("error: ").unwrap_or(text);
-        self.command(command, &[("title", &report.id)], text);
     }
 
     /// Writes lines to stderr, above the live ones. On GitHub a line of ours never is a workflow command.

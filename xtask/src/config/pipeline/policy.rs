@@ -63,6 +63,16 @@ pub enum Offline {
     Fail,
 }
 
+impl Offline {
+    /// The word in `pipeline.toml`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Offline::Warn => "warn",
+            Offline::Fail => "fail",
+        }
+    }
+}
+
 /// One `[[audit.except]]`: an advisory that is known and tolerated for a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditException {

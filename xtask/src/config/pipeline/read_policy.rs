@@ -11,7 +11,7 @@ use crate::config::tree::Kind;
 pub(super) fn read_audit(section: &Section<'_>) -> Audit {
     let default = Audit::default();
     let levels = AuditLevel::ALL.map(|level| (level.word(), level));
-    let offline = [("warn", Offline::Warn), ("fail", Offline::Fail)];
+    let offline = [Offline::Warn, Offline::Fail].map(|offline| (offline.word(), offline));
     let except = section.sections("except");
     let audit = Audit {
         level: word(section, "level", &levels).unwrap_or(default.level),
@@ -148,12 +148,12 @@ fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(split);
-    let factor = match unit.trim().to_ascii_lowercase().as_str() {
-        "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "kib" => 1024.0,
-        "mib" => 1024.0 * 1024.0,
+    let factor = match unit.trim().to_ascii_uppercase().as_str() {
+        "B" => 1.0,
+        "KB" => 1e3,
+        "MB" => 1e6,
+        "KIB" => 1024.0,
+        "MIB" => 1024.0 * 1024.0,
         _ => return None,
     };
     let bytes = (number.parse::<f64>().ok()? * factor).round();

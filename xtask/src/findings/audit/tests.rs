@@ -52,10 +52,10 @@ fn listed(answer: &Answer) -> String {
 #[test]
 fn npm_reports_with_the_way_from_the_lockfile() {
     expect![[r#"
-        GHSA-aaaa-bbbb-cccc ["1101"] critical | parser <1.0.1 | Prototype Pollution in parser | main-worker > web > parser | https://github.com/advisories/GHSA-aaaa-bbbb-cccc | an update within the ranges: npm audit fix
+        GHSA-aaaa-bbbb-cccc ["1101"] critical | parser <1.0.1 | Prototype Pollution in parser | main-worker > web > parser | https://github.com/advisories/GHSA-aaaa-bbbb-cccc | npm audit fix
         GHSA-dddd-eeee-ffff ["1102"] moderate | toolbox * | ReDoS in toolbox | toolbox | https://github.com/advisories/GHSA-dddd-eeee-ffff | -"#]].assert_eq(&listed(&npm(NPM, "", Some(LOCK))));
     expect![[r#"
-        GHSA-aaaa-bbbb-cccc ["1101"] critical | parser <1.0.1 | Prototype Pollution in parser |  | https://github.com/advisories/GHSA-aaaa-bbbb-cccc | an update within the ranges: npm audit fix
+        GHSA-aaaa-bbbb-cccc ["1101"] critical | parser <1.0.1 | Prototype Pollution in parser |  | https://github.com/advisories/GHSA-aaaa-bbbb-cccc | npm audit fix
         GHSA-dddd-eeee-ffff ["1102"] moderate | toolbox * | ReDoS in toolbox |  | https://github.com/advisories/GHSA-dddd-eeee-ffff | -"#]].assert_eq(&listed(&npm(NPM, "", None)));
     let clean = r#"{"auditReportVersion": 2, "vulnerabilities": {}, "metadata": {}}"#;
     assert_eq!(npm(clean, "", None), Answer::Advisories(Vec::new()));
@@ -252,7 +252,7 @@ fn the_threshold_and_exceptions_decide() {
     expect![[r#"
         package-lock.json:6: error GHSA-aaaa-bbbb-cccc: critical: Prototype Pollution in parser (parser <1.0.1)
             via main-worker > web > parser
-            fixed in an update within the ranges: npm audit fix
+            fix: npm audit fix
             https://github.com/advisories/GHSA-aaaa-bbbb-cccc
         package-lock.json:7: warning GHSA-dddd-eeee-ffff: moderate: ReDoS in toolbox (toolbox *)
             https://github.com/advisories/GHSA-dddd-eeee-ffff"#]].assert_eq(&text);
@@ -273,7 +273,7 @@ fn the_threshold_and_exceptions_decide() {
             its exception in pipeline.toml:40 ended on 2027-01-31 (not reachable)
         package-lock.json:6: notice GHSA-aaaa-bbbb-cccc: critical: Prototype Pollution in parser (parser <1.0.1)
             via main-worker > web > parser
-            fixed in an update within the ranges: npm audit fix
+            fix: npm audit fix
             https://github.com/advisories/GHSA-aaaa-bbbb-cccc
             tolerated until 2027-02-01: not reachable"#]].assert_eq(&text);
     let idle = idle_exceptions(&policy, &judgement.used, date("2027-02-01"));

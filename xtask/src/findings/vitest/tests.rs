@@ -51,16 +51,16 @@ fn without_the_text_the_places_come_from_the_stacks() {
         Some(JSON),
         "",
         expect![[r#"
-        w/t/a.test.ts:4:37: error: sums > fails: AssertionError: expected 2 to be 3 // Object.is equality
-        w/t/a.test.ts:8:30: error: throws: Error: boom
-            second ✗
-        w/t/a.test.ts:9:48: error: multi: AssertionError: expected { a: 1, b: [ 1, 2 ] } to deeply equal { a: 2, b: [ 1, 3 ] }
-        w/t/a.test.ts:10:1: error: timeout: Error: STACK_TRACE_ERROR
-        w/t/broken.test.ts: error: Cannot find module './nowhere' imported from /repo/w/t/broken.test.ts
-        w/t/empty.test.ts: error: No test suite found in file /repo/w/t/empty.test.ts
-        w/t/hook.test.ts: error: hook broke
-        w/t/syntax.test.ts:2:29: error: Transform failed with 1 error:
-            [PARSE_ERROR] Unexpected token"#]],
+            w/t/a.test.ts:4:37: error: sums > fails: AssertionError: expected 2 to be 3 // Object.is equality
+            w/t/a.test.ts:8:30: error: throws: Error: boom
+                second ✗
+            w/t/a.test.ts:9:48: error: multi: AssertionError: expected { a: 1, b: [ 1, 2 ] } to deeply equal { a: 2, b: [ 1, 3 ] }
+            w/t/a.test.ts:10:1: error: timeout: the test timed out
+            w/t/broken.test.ts: error: Cannot find module './nowhere' imported from /repo/w/t/broken.test.ts
+            w/t/empty.test.ts: error: No test suite found in file /repo/w/t/empty.test.ts
+            w/t/hook.test.ts: error: hook broke
+            w/t/syntax.test.ts:2:29: error: Transform failed with 1 error:
+                [PARSE_ERROR] Unexpected token"#]],
     );
 }
 
