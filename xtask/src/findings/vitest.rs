@@ -114,7 +114,7 @@ pub fn parse(json: Option<&str>, output: &str, base: Base<'_>) -> anyhow::Result
             .push(placed(finding, &block.frames, None, base));
     }
     let nothing_ran = report.test_results.is_empty();
-    if nothing_ran {
+    if nothing_ran && results.findings.is_empty() {
         let severity = if report.success {
             Severity::Warning
         } else {

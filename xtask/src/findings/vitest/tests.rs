@@ -126,3 +126,14 @@ fn several_headings_share_one_error_and_projects_are_named() {
             w/a.test.ts:10:1: error: s > two: Error: Test timed out in 50ms."#]],
     );
 }
+
+#[test]
+fn a_pool_that_does_not_start_names_its_cause() {
+    check(
+        Some(r#"{"success": false, "testResults": []}"#),
+        "⎯⎯⎯⎯⎯⎯ Unhandled Error ⎯⎯⎯⎯⎯⎯⎯\nError: [vitest-pool]: Failed to start cloudflare-pool worker for test files /repo/w/test/index.test.ts.\n ❯ ../node_modules/vitest/dist/chunks/cli-api.js:3532:94\n\nCaused by: Error: ENOENT: no such file or directory, open '../main/schema.sql'\n ❯ readFileSync node:fs:440:20\n",
+        expect![[r#"
+            error: unhandled error: Error: [vitest-pool]: Failed to start cloudflare-pool worker for test files /repo/w/test/index.test.ts.
+                Caused by: Error: ENOENT: no such file or directory, open '../main/schema.sql'"#]],
+    );
+}

@@ -120,7 +120,9 @@ impl Block {
             return;
         }
         let message_over = !self.frames.is_empty() || self.message.ends_with('\n');
-        if message_over {
+        if text.starts_with("Caused by: ") {
+            self.message = format!("{}\n{text}", self.message.trim_end());
+        } else if message_over {
             self.frames.extend(bracketed(line));
         } else if text.is_empty() {
             if !self.message.is_empty() {
