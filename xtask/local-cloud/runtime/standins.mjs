@@ -146,7 +146,9 @@ export class Ai extends WorkerEntrypoint {
   }
   models() { return []; }
 }
-const answer = (model, text) => "[local-cloud stand-in for " + model + "] " + String(Array.isArray(text) ? JSON.stringify(text) : text).slice(0, 200);
+/** The question as plain words: a worker that looks for JSON in an answer must not find its own question there. */
+const words = (text) => String(Array.isArray(text) ? JSON.stringify(text) : text).replace(/[{}"]+/g, " ").trim();
+const answer = (model, text) => "[local-cloud stand-in for " + model + "] " + words(text).slice(0, 200);
 const vector = (text) => Array.from({ length: 8 }, (_, at) => {
   let sum = at + 1;
   for (const character of String(text)) sum = (sum * 31 + character.codePointAt(0)) % 1000003;
