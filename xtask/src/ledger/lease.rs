@@ -169,9 +169,12 @@ fn busy(row: &Value) -> Fail {
 }
 
 fn takeover_reason(row: &Value, own: &str, steal: bool) -> Option<&'static str> {
-    let (theirs, their_pid) = split_pid(&text(row, "holder"))?;
-    let (ours, _) = split_pid(own)?;
-    if theirs == ours && !process_is_alive(their_pid) {
+    let theirs = split_pid(&text(row, "holder"));
+    let ours = split_pid(own).map(|(who, _)| who);
+    if let (Some((who, pid)), Some(ours)) = (theirs, ours)
+        && who == ours
+        && !process_is_alive(pid)
+    {
         return Some("its process is gone");
     }
     steal.then_some("--steal-lock")
@@ -229,6 +232,13 @@ mod tests {
         );
         assert_eq!(
             takeover_reason(&row("bob@other pid 4194999"), "ana@laptop pid 1", true),
+            Some("--steal-lock")
+        );
+        // A row somebody wrote by hand names no process: it can be stolen all the same.
+        let by_hand = row("somebody");
+        assert_eq!(takeover_reason(&by_hand, "ana@laptop pid 1", false), None);
+        assert_eq!(
+            takeover_reason(&by_hand, "ana@laptop pid 1", true),
             Some("--steal-lock")
         );
     }
