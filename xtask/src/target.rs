@@ -6,6 +6,7 @@ use crate::env::Env;
 use crate::error::Fail;
 use crate::mask::Mask;
 use crate::tools::cloudflare::{Call, Cloudflare, PRODUCTION_API};
+use crate::tools::http;
 use crate::tools::local_cloud::{self, LocalCloud};
 use crate::workspace::Workspace;
 
@@ -45,7 +46,10 @@ impl Target {
 fn open_local(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
     let settings: &Local = &workspace.pipeline.local;
     let running = if ctx.dry_run {
+        http::installed()?;
+        // One that has never seen this repo's databases is as good as none: a dry run must not make them.
         local_cloud::running(&ctx.state().join("local-cloud"))
+            .filter(|cloud| local_cloud::has_databases(cloud, workspace))
     } else {
         let cloud = local_cloud::ensure(ctx, settings)?;
         local_cloud::adopt(&cloud, workspace)?;
@@ -56,7 +60,12 @@ fn open_local(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
         api,
         edge,
         subdomain,
-    } = running.clone().unwrap_or_default();
+    } = running.clone().unwrap_or_else(|| LocalCloud {
+        // What a dry run shows: where it would be, were it started.
+        api: format!("http://127.0.0.1:{}/client/v4", settings.port),
+        edge: format!("http://127.0.0.1:{}", settings.port),
+        subdomain: settings.subdomain.clone(),
+    });
     let env = ctx
         .env
         .clone()

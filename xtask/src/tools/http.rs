@@ -78,6 +78,20 @@ pub fn send(request: &Request) -> anyhow::Result<Result<Response, NoAnswer>> {
     Ok(answers.remove(0))
 }
 
+/// Refuses when there is no curl. For callers to whom no answer is an answer: they must not take its absence for one.
+pub fn installed() -> anyhow::Result<()> {
+    match which::which("curl") {
+        Ok(_) => Ok(()),
+        Err(error) => Err(no_curl(error.to_string()).into()),
+    }
+}
+
+fn no_curl(why: String) -> Fail {
+    Fail::setup("`curl` cannot be run")
+        .why(why)
+        .fix("install curl (apt-get install curl, brew install curl) and run the command again")
+}
+
 /// Sends requests one after the other over as few connections as possible, in one curl process.
 /// Errors only when curl itself cannot be run.
 pub fn send_all(requests: &[Request]) -> anyhow::Result<Vec<Result<Response, NoAnswer>>> {
@@ -129,12 +143,7 @@ fn spawn() -> anyhow::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| {
-            Fail::setup("`curl` cannot be run")
-                .why(error.to_string())
-                .fix("install curl (apt-get install curl, brew install curl) and run the command again")
-                .into()
-        })
+        .map_err(|error| no_curl(error.to_string()).into())
 }
 
 /// Removes a body's file when the exchange is over, however it ended.

@@ -49,6 +49,7 @@ pub fn ensure(ctx: &Ctx, settings: &Local) -> anyhow::Result<LocalCloud> {
 
 /// Starts a local cloud with its state in `state`, unless it runs already; it goes on after xtask ends.
 pub fn start(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Result<LocalCloud> {
+    http::installed()?;
     if let Some(cloud) = running(state) {
         return Ok(cloud);
     }
@@ -158,8 +159,21 @@ pub fn adopt(cloud: &LocalCloud, workspace: &Workspace) -> anyhow::Result<()> {
     post(cloud, "/_local/resources", &body).map(drop)
 }
 
+/// Whether the cloud has every database of the repo, so whether [`adopt`] was ever called for it.
+pub fn has_databases(cloud: &LocalCloud, workspace: &Workspace) -> bool {
+    let request = Request::get(format!("{}/_local/state", cloud.edge));
+    let Ok(Ok(answer)) = http::send(&request) else {
+        return false;
+    };
+    let state: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let databases = &workspace.pipeline.databases;
+    let ids = databases.iter().filter_map(|database| database.id.as_ref());
+    ids.into_iter().all(|id| state["d1"].get(id).is_some())
+}
+
 /// Stops the cloud whose state is in `state`; false when none runs.
 pub fn stop(state: &Path) -> anyhow::Result<bool> {
+    http::installed()?;
     let Some(cloud) = running(state) else {
         return Ok(false);
     };

@@ -269,7 +269,7 @@ impl Release<'_> {
         plan.notes = plans::notes(&parts);
         if !self.target.reachable {
             plan.notes.push(
-                "the local cloud is not running: planned as the first deploy to an empty account"
+                "the local cloud is not running or does not know this repo yet: planned as the first deploy to an empty account"
                     .to_owned(),
             );
         }
