@@ -30,7 +30,7 @@ impl Cloud {
             .arg(&state)
             .arg("--repo-root")
             .arg(modules.parent().unwrap_or(modules))
-            .env_remove("CLOUDFLARE_API_TOKEN")
+            .env("TMPDIR", repo.with_file_name("home"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -160,6 +160,11 @@ impl World {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 
+    /// A variable of the binary's environment.
+    pub fn variable(&self, name: &str) -> String {
+        self.env.get(name).cloned().unwrap_or_default()
+    }
+
     /// Removes a variable of the binary's environment.
     pub fn unset(&mut self, name: &str) {
         self.env.remove(name);
@@ -540,10 +545,17 @@ impl Run {
         serde_json::from_str(&text).expect("a report is JSON")
     }
 
-    /// Everything from the first `error:` on.
+    /// Everything from the first `error:` on, without the report that follows.
     pub fn error(&self) -> &str {
         let start = self.stderr.find("error: ").unwrap_or(0);
-        self.stderr[start..].trim_end()
+        let text = &self.stderr[start..];
+        // What follows are the report's tables, and counts of steps that depend on how many ran at the same time.
+        let end = ["\nworkers\nworker", "\ndeploy: failure"]
+            .iter()
+            .filter_map(|mark| text.find(mark))
+            .min()
+            .unwrap_or(text.len());
+        text[..end].trim_end()
     }
 }
 

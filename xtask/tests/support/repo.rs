@@ -31,8 +31,8 @@ schema = "schema.sql"
 seed = "seed.sql"
 
 [health]
-within = "5s"
-timeout = "5s"
+within = "20s"
+timeout = "10s"
 
 [local]
 port = 0
@@ -213,8 +213,8 @@ account_id = "0123456789abcdef0123456789abcdef"
 path = "worker"
 
 [health]
-within = "5s"
-timeout = "5s"
+within = "20s"
+timeout = "10s"
 
 [local]
 port = 0
