@@ -1,6 +1,7 @@
-//! Injected faults: statuses, delays and dropped connections at the n-th matching request.
+//! Injected faults: statuses, delays, dropped connections and answers that never come, at the n-th matching request.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -79,6 +80,11 @@ pub enum Action {
         /// Milliseconds.
         delay_ms: u64,
     },
+    /// Never answers: the moment to kill a client in. `GET /_local/faults` tells how many requests hang.
+    Hang {
+        /// Before or after the work is done.
+        hang: When,
+    },
 }
 
 /// Relative to the work of the request.
@@ -110,6 +116,15 @@ struct Armed {
     path: Option<Regex>,
     seen: u64,
     fired: u64,
+    hanging: Arc<AtomicU64>,
+}
+
+/// A fault that a request met.
+#[derive(Debug)]
+pub struct Met {
+    id: u64,
+    action: Action,
+    hanging: Arc<AtomicU64>,
 }
 
 impl Faults {
@@ -131,14 +146,23 @@ impl Faults {
             path,
             seen: 0,
             fired: 0,
+            hanging: Arc::default(),
         });
         Ok(id)
     }
 
-    /// All faults, with how often each matched and fired.
+    /// All faults, with how often each matched and fired, and how many requests it holds.
     pub fn list(&self) -> Value {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = |armed: &Armed| json!({ "id": armed.id, "seen": armed.seen, "fired": armed.fired, "fault": armed.fault });
+        let shown = |armed: &Armed| {
+            json!({
+                "id": armed.id,
+                "seen": armed.seen,
+                "fired": armed.fired,
+                "hanging": armed.hanging.load(Ordering::SeqCst),
+                "fault": armed.fault,
+            })
+        };
         json!({ "faults": entries.armed.iter().map(shown).collect::<Vec<_>>() })
     }
 
@@ -152,7 +176,7 @@ impl Faults {
     }
 
     /// Counts a request; the fault it meets, if any. The first armed one wins, all of them count.
-    pub fn meet(&self, scope: Scope, method: &str, path: &str) -> Option<(u64, Action)> {
+    pub fn meet(&self, scope: Scope, method: &str, path: &str) -> Option<Met> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let mut met = None;
         for armed in &mut entries.armed {
@@ -172,7 +196,11 @@ impl Faults {
             let first = armed.fault.nth.max(1);
             if met.is_none() && armed.seen >= first && armed.seen - first < armed.fault.count {
                 armed.fired += 1;
-                met = Some((armed.id, armed.fault.action.clone()));
+                met = Some(Met {
+                    id: armed.id,
+                    action: armed.fault.action.clone(),
+                    hanging: Arc::clone(&armed.hanging),
+                });
             }
         }
         met
@@ -193,13 +221,13 @@ pub async fn inject(app: App, request: Request, next: Next) -> Response {
 
 /// Carries out a fault around some work.
 pub async fn suffer<F: Future<Output = Response>>(
-    met: Option<(u64, Action)>,
+    met: Option<Met>,
     work: impl FnOnce() -> F,
 ) -> Response {
-    let Some((id, action)) = met else {
+    let Some(met) = met else {
         return work().await;
     };
-    let mut response = match action {
+    let mut response = match met.action {
         Action::Status {
             status,
             body,
@@ -215,8 +243,15 @@ pub async fn suffer<F: Future<Output = Response>>(
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
             work().await
         }
+        Action::Hang { hang } => {
+            if hang == When::After {
+                drop(work().await);
+            }
+            met.hanging.fetch_add(1, Ordering::SeqCst);
+            std::future::pending().await
+        }
     };
-    response.extensions_mut().insert(FaultMet(id));
+    response.extensions_mut().insert(FaultMet(met.id));
     response
 }
 
@@ -271,6 +306,8 @@ mod tests {
             action(r#"{"drop":"after"}"#),
             Action::Drop { drop: When::After }
         );
+        let hang = When::Before;
+        assert_eq!(action(r#"{"hang":"before"}"#), Action::Hang { hang });
         assert_eq!(action(r#"{"delay_ms":5}"#), Action::Delay { delay_ms: 5 });
         assert!(serde_json::from_str::<Fault>(r#"{"action":{"explode":true}}"#).is_err());
     }
