@@ -92,15 +92,20 @@ impl Release<'_> {
         for part in &mut self.parts {
             part.decide(self.options.force);
         }
-        // A version that an interrupted run of this commit left is taken up, and the release with it.
-        let resumed = self.parts.iter().find_map(|part| match &part.change {
-            Change::Reuse(id) => part
-                .live
-                .version(id)?
-                .tag
-                .clone()
-                .filter(|tag| tag.ends_with(&format!("-{}", self.commit))),
-            _ => None,
+        // A version that an interrupted run of this commit uploaded, or even promoted but never recorded, is taken up,
+        // and the release with it: its record bears the id its versions are tagged with.
+        let recorded = |id: &String| {
+            let previous = self.previous.as_ref();
+            previous.is_some_and(|record| record.versions.values().any(|known| known == id))
+        };
+        let resumed = self.parts.iter().find_map(|part| {
+            let id = match &part.change {
+                Change::Reuse(id) => id,
+                Change::Unchanged => part.version.as_ref().filter(|id| !recorded(id))?,
+                Change::Upload | Change::Immediate => return None,
+            };
+            let tag = part.live.version(id)?.tag.clone();
+            tag.filter(|tag| tag.ends_with(&format!("-{}", self.commit)))
         });
         if let Some(id) = resumed {
             self.id = id;

@@ -1,10 +1,12 @@
 //! The part of a release that the public can see: promote, triggers, verify, and the way back.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::error::Fail;
-use crate::live;
+use crate::live::{self, Triggers};
 use crate::plan::{Action, Plan, Step};
+use crate::run::Status;
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, short};
@@ -28,14 +30,18 @@ impl Release<'_> {
         if result.is_err() {
             let left = self.put_back_rounds();
             if !left.is_empty() {
-                let names: Vec<&str> = left.iter().map(|index| self.parts[*index].name()).collect();
-                self.warnings.push(format!(
-                    "a version without traffic stays staged on {}",
-                    names.join(", ")
-                ));
+                self.warn_staged(&left);
             }
         }
         result
+    }
+
+    fn warn_staged(&mut self, left: &[usize]) {
+        let names: Vec<&str> = left.iter().map(|index| self.parts[*index].name()).collect();
+        self.warnings.push(format!(
+            "a version without traffic stays staged on {}",
+            names.join(", ")
+        ));
     }
 
     /// Makes the release public. When any of it fails, everything is put back and the error says so (exit 3), or names
@@ -168,23 +174,19 @@ impl Release<'_> {
         // A Ctrl-C got us here, perhaps; the way back must not be stopped by it.
         self.ctx.interrupt.reset();
         let left = self.put_back_rounds();
-        let mut troubles: Vec<String> = left
-            .iter()
-            .map(|index| self.difference(&self.parts[*index]))
-            .collect();
+        let mut troubles = Vec::new();
+        let mut differing = Vec::new();
+        for index in left {
+            match self.difference(&self.parts[index]) {
+                Some(difference) => {
+                    troubles.push(difference);
+                    differing.push(index);
+                }
+                None => self.warn_staged(&[index]),
+            }
+        }
         if triggers_touched {
-            let before = self
-                .parts
-                .iter()
-                .map(|part| (part, part.wanted.clone(), part.live.triggers.clone()));
-            let plan = triggers::triggers(&self.target.cloudflare, "put back", before);
-            let outcome = self.attempt_all(&plan);
-            troubles.extend(
-                outcome
-                    .failures()
-                    .map(|step| format!("{}: not set back", step.id)),
-            );
-            self.keep(outcome, false);
+            troubles.extend(self.put_back_triggers());
         }
         if troubles.is_empty() {
             return Fail::remote(format!(
@@ -202,7 +204,7 @@ impl Release<'_> {
         for trouble in troubles {
             fail = fail.why(trouble);
         }
-        for index in left {
+        for index in differing {
             let part = &self.parts[index];
             if let Some(base) = &part.base {
                 fail = fail.fix(format!(
@@ -216,7 +218,7 @@ impl Release<'_> {
 
     /// Restores what differs, by what is really live; returns the parts (by index) that still differ at the end.
     fn put_back_rounds(&mut self) -> Vec<usize> {
-        let mut left = self.differing();
+        let mut left = self.differing(0..self.parts.len());
         for _ in 0..PUT_BACK_ROUNDS {
             if left.is_empty() {
                 break;
@@ -225,25 +227,68 @@ impl Release<'_> {
             let levels = plans::put_back(&self.target.cloudflare, &self.levels, &parts, &self.id);
             for level in &levels {
                 let outcome = self.attempt_all(level);
+                // What the cloud confirmed needs no second look, which could fail where the change did not.
+                let confirmed: BTreeSet<&str> = outcome
+                    .steps
+                    .iter()
+                    .filter(|step| step.status == Status::Passed)
+                    .filter_map(|step| step.worker.as_deref())
+                    .collect();
+                left.retain(|index| !confirmed.contains(self.parts[*index].name()));
                 self.keep(outcome, true);
             }
-            left = self.differing();
+            left = self.differing(left);
         }
         left
     }
 
-    /// The parts whose live deployment is not their base alone. One that cannot be read counts as differing.
-    fn differing(&self) -> Vec<usize> {
+    /// Sets the triggers back, by what is really live; says which still differ at the end.
+    fn put_back_triggers(&mut self) -> Vec<String> {
+        let scripts: Vec<String> = self
+            .parts
+            .iter()
+            .map(|part| part.script().to_owned())
+            .collect();
+        let mut round = 0;
+        loop {
+            // What cannot be read is taken for changed: setting it back does no harm.
+            let now: Vec<Triggers> = match live::read_all(&self.target.cloudflare, &scripts) {
+                Ok(lives) => lives.into_iter().map(|live| live.triggers).collect(),
+                Err(_) => self.parts.iter().map(|part| part.wanted.clone()).collect(),
+            };
+            let pairs = self.parts.iter().zip(now);
+            let back = pairs.map(|(part, now)| (part, now, part.live.triggers.clone()));
+            let plan = triggers::triggers(&self.target.cloudflare, "put back", back);
+            if plan.steps.is_empty() {
+                return Vec::new();
+            }
+            if round == PUT_BACK_ROUNDS {
+                let left = plan.steps.iter();
+                return left
+                    .map(|step| format!("{}: not set back", step.id))
+                    .collect();
+            }
+            round += 1;
+            let outcome = self.attempt_all(&plan);
+            let all_set = outcome.ok();
+            self.keep(outcome, true);
+            if all_set {
+                return Vec::new();
+            }
+        }
+    }
+
+    /// Those of some parts whose live deployment is not their base alone. One that cannot be read counts as differing.
+    fn differing(&self, parts: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let cloud = &self.target.cloudflare;
-        (0..self.parts.len())
-            .filter(|index| {
-                let part = &self.parts[*index];
-                let Some(base) = part.base.as_ref().filter(|_| !self.untouched(part)) else {
-                    return false;
-                };
-                live::read_split(cloud, part.script()).ok() != Some(vec![(base.clone(), 100)])
-            })
-            .collect()
+        let differs = |index: &usize| {
+            let part = &self.parts[*index];
+            let Some(base) = part.base.as_ref().filter(|_| !self.untouched(part)) else {
+                return false;
+            };
+            live::read_split(cloud, part.script()).ok() != Some(vec![(base.clone(), 100)])
+        };
+        parts.into_iter().filter(differs).collect()
     }
 
     /// True when this release (an interrupted run of it included) never meant to change what the worker serves.
@@ -251,25 +296,33 @@ impl Release<'_> {
         !part.changes() && part.base.as_deref() == part.live.serving()
     }
 
-    fn difference(&self, part: &Part<'_>) -> String {
+    /// How what a worker serves differs from what it should serve. A version without traffic is no difference.
+    fn difference(&self, part: &Part<'_>) -> Option<String> {
         let wanted = part.base.as_deref().map_or("nothing", short);
-        match live::read_split(&self.target.cloudflare, part.script()) {
-            Ok(split) => {
-                let serves: Vec<String> = split
-                    .iter()
-                    .map(|(id, share)| format!("{} at {share} %", short(id)))
-                    .collect();
-                format!(
-                    "{}: serves {} instead of {wanted}",
-                    part.name(),
-                    serves.join(" and ")
-                )
+        let split = match live::read_split(&self.target.cloudflare, part.script()) {
+            Ok(split) => split,
+            Err(error) => {
+                return Some(format!(
+                    "{}: should serve {wanted}; what it serves cannot be read ({error})",
+                    part.name()
+                ));
             }
-            Err(error) => format!(
-                "{}: should serve {wanted}; what it serves cannot be read ({error})",
-                part.name()
-            ),
+        };
+        let serves: Vec<&(String, u8)> = split.iter().filter(|(_, share)| *share > 0).collect();
+        if let [(only, _)] = serves.as_slice()
+            && Some(only) == part.base.as_ref()
+        {
+            return None;
         }
+        let shares: Vec<String> = serves
+            .iter()
+            .map(|(id, share)| format!("{} at {share} %", short(id)))
+            .collect();
+        Some(format!(
+            "{}: serves {} instead of {wanted}",
+            part.name(),
+            shares.join(" and ")
+        ))
     }
 
     /// Runs every step of a plan, whatever becomes of the others.

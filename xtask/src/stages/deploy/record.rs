@@ -19,6 +19,18 @@ use crate::ui::Format;
 impl Release<'_> {
     /// Writes the record of a release that serves. Not needed when nothing changed and the record is there.
     pub fn record(&mut self) -> anyhow::Result<()> {
+        self.record_live().map_err(|error| {
+            Fail::partial(format!(
+                "the release {} serves, but its record could not be written",
+                self.id
+            ))
+            .why(format!("{error:#}"))
+            .fix("run the same deploy again: it uploads nothing and writes the record")
+            .into()
+        })
+    }
+
+    fn record_live(&self) -> anyhow::Result<()> {
         let versions = self.versions()?;
         let known = self
             .previous
@@ -28,15 +40,7 @@ impl Release<'_> {
             return Ok(());
         }
         let record = self.make_record(Status::Live, versions)?;
-        self.save(&record).map_err(|error| {
-            Fail::partial(format!(
-                "the release {} serves, but its record could not be written",
-                self.id
-            ))
-            .why(format!("{error:#}"))
-            .fix("run the same deploy again: it uploads nothing and writes the record")
-            .into()
-        })
+        self.save(&record)
     }
 
     /// Writes the record of a release that failed. The release's own error matters more than one of this.
