@@ -24,7 +24,15 @@ use crate::world::{Run, World};
 const SEED: u64 = 20_261_123;
 /// The sample: so many points, and no new one after so long. CI gives the whole test three minutes.
 const SAMPLE_POINTS: usize = 30;
-const SAMPLE_TIME: Duration = Duration::from_secs(130);
+const SAMPLE_TIME: Duration = Duration::from_secs(120);
+/// Points that once went wrong: every sample begins with them.
+const REGRESSIONS: [&str; 3] = [
+    // A version left at 0 % is no difference, and a trigger that was never changed needs no setting back: not exit 4.
+    "update POST /workers/scripts/sweep-beta/deployments 2 500-from-then-on",
+    "update PUT /workers/scripts/sweep-alpha/schedules 1 500-from-then-on",
+    // All promoted, nothing recorded: the record must bear the id of the versions' tag.
+    "update POST /workers/scripts/sweep-gamma/deployments 2 kill-after",
+];
 /// Worlds side by side.
 const WORLDS: usize = 2;
 
@@ -55,7 +63,9 @@ fn no_fault_leaves_a_release_half_done() {
         assert!(!points.is_empty(), "no point is named `{wanted}`");
     } else {
         points::shuffle(&mut points, seed);
-        points.truncate(if full { of } else { SAMPLE_POINTS });
+        if !full {
+            points = sample(points);
+        }
     }
     let sample = !full && wanted.is_none();
     let tried = try_all(points, sample.then_some(started + SAMPLE_TIME));
@@ -86,6 +96,24 @@ fn no_fault_leaves_a_release_half_done() {
         "{} points failed: see above",
         failed.len()
     );
+}
+
+/// The points that went wrong once, then writes and reads in turn: most requests read, and reads break little.
+fn sample(points: Vec<Point>) -> Vec<Point> {
+    let (known, rest): (Vec<Point>, Vec<Point>) = points
+        .into_iter()
+        .partition(|point| REGRESSIONS.contains(&point.to_string().as_str()));
+    assert_eq!(
+        known.len(),
+        REGRESSIONS.len(),
+        "a deploy makes other requests now: {known:?}"
+    );
+    let (reads, writes): (Vec<Point>, Vec<Point>) = rest.into_iter().partition(Point::reads);
+    let turns = writes
+        .into_iter()
+        .zip(reads)
+        .flat_map(|(write, read)| [write, read]);
+    known.into_iter().chain(turns).take(SAMPLE_POINTS).collect()
 }
 
 /// The points of all scenarios, or of the one that `wanted` begins with. Each is recorded in a world of its own, side by side.

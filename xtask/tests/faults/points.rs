@@ -121,6 +121,11 @@ impl Point {
         world.post("/_local/faults", &fault);
     }
 
+    /// True when the request changes nothing.
+    pub fn reads(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "EDGE")
+    }
+
     pub fn kills(&self) -> bool {
         matches!(self.kind, Kind::KillBefore | Kind::KillAfter)
     }
@@ -170,13 +175,18 @@ pub fn record(world: &mut World, scenario: Scenario, live: bool) -> Vec<Point> {
         for nth in 1..=count {
             for (kind, _) in KINDS {
                 let (method, path) = (method.clone(), path.clone());
-                points.push(Point {
+                let point = Point {
                     scenario,
                     method,
                     path,
                     nth,
                     kind,
-                });
+                };
+                // For a request that changes nothing, before its work is after it.
+                let same = matches!(kind, Kind::DropAfter | Kind::KillAfter) && point.reads();
+                if !same {
+                    points.push(point);
+                }
             }
         }
     }
