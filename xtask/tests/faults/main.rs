@@ -6,10 +6,13 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a test starts programs and reads its own settings"
 )]
 
 mod check;
+mod left;
+mod payload;
 mod points;
 mod world;
 

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::world::{ACCOUNT, Update, WORKERS, World};
+use crate::payload::{ACCOUNT, WORKERS};
+use crate::world::{Update, World};
 
 /// Where a deploy starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,5 @@
 //! A repo of three tiny workers, and a local cloud of its own to ship it to. Knows nothing of faults.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,15 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
-pub const DATABASE: &str = "6f3c1d84-2b57-4e0a-9c41-7d8e5a90b3f2";
-/// Short names, callees first.
-pub const WORKERS: [&str; 3] = ["beta", "alpha", "gamma"];
-/// Values no file may hold.
-pub const SECRETS: [(&str, &str); 2] = [
-    ("ALPHA_KEY", "canary-alpha-5d0c1e77a9"),
-    ("BETA_KEY", "canary-beta-93b1f6c24e"),
-];
+use crate::payload::{self, ACCOUNT, DATABASE, SECRETS, script};
+
 /// No run of xtask needs longer, the waits of its retries included.
 const RUN_MAX: Duration = Duration::from_secs(150);
 
@@ -116,7 +108,7 @@ impl World {
         if update == Update::Durable || self.release == 1 {
             self.durable.push(self.release);
         }
-        for (path, text) in self.files() {
+        for (path, text) in payload::files(self.release, &self.durable) {
             let path = self.root().join(path);
             fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
             fs::write(path, text).expect("a file");
@@ -131,86 +123,9 @@ impl World {
         ]);
     }
 
-    fn files(&self) -> Vec<(String, String)> {
-        let n = self.release;
-        let mut files = vec![
-            (
-                ".gitignore".to_owned(),
-                ".xtask\nnode_modules\n.wrangler\n".to_owned(),
-            ),
-            ("pipeline.toml".to_owned(), pipeline()),
-            (
-                format!("migrations/{n:04}_t{n}.sql"),
-                format!("CREATE TABLE t{n} (x INTEGER);\nINSERT INTO t{n} VALUES ({n});\n"),
-            ),
-            ("workers/gamma/public/n.txt".to_owned(), n.to_string()),
-        ];
-        for worker in WORKERS {
-            let config = self.config(worker).to_string();
-            files.push((format!("workers/{worker}/wrangler.json"), config));
-            files.push((format!("workers/{worker}/index.js"), self.code(worker)));
-        }
-        files
-    }
-
-    fn config(&self, worker: &str) -> Value {
-        let mut config = json!({
-            "name": script(worker), "main": "index.js", "compatibility_date": "2026-01-01",
-            "version_metadata": {"binding": "META"},
-        });
-        let more = match worker {
-            "alpha" => json!({
-                "triggers": {"crons": [self.cron()]},
-                "services": [{"binding": "BETA", "service": script("beta")}],
-                "d1_databases": [{"binding": "DB", "database_name": "sweep-db", "database_id": DATABASE}],
-            }),
-            "beta" => json!({
-                "durable_objects": {"bindings": [{"name": "COUNTER", "class_name": "Counter1"}]},
-                "migrations": self.durable.iter().map(|n| json!({"tag": format!("v{n}"),
-                    "new_sqlite_classes": [format!("Counter{n}")]})).collect::<Vec<_>>(),
-            }),
-            _ => json!({
-                "routes": [{"pattern": "gamma.sweep.test", "custom_domain": true}],
-                "assets": {"directory": "public", "binding": "ASSETS", "run_worker_first": true},
-                "services": [{"binding": "ALPHA", "service": script("alpha")}],
-            }),
-        };
-        let more = more.as_object().expect("an object").clone();
-        config.as_object_mut().expect("an object").extend(more);
-        config
-    }
-
     /// The cron of this release.
     pub fn cron(&self) -> String {
-        format!("{} 4 * * *", self.release % 60)
-    }
-
-    fn code(&self, worker: &str) -> String {
-        let ask = match worker {
-            "alpha" => {
-                "await env.DB.prepare('SELECT 1').run(); await env.BETA.fetch('http://b/alive/beta')"
-            }
-            "beta" => "await env.COUNTER.get(env.COUNTER.idFromName('one')).fetch('http://c/')",
-            _ => "await env.ALPHA.fetch('http://a/alive/alpha')",
-        };
-        let secret = match worker {
-            "alpha" => "env.ALPHA_KEY",
-            "beta" => "env.BETA_KEY",
-            _ => "'none'",
-        };
-        let mut code = format!(
-            "import {{ DurableObject }} from 'cloudflare:workers';\n\
-             export default {{\n  async fetch(request, env) {{\n    {ask};\n    \
-             if (!{secret}) return new Response('a secret is missing', {{ status: 500 }});\n    \
-             return Response.json({{ version: env.META.id, n: {} }});\n  }},\n  scheduled() {{}},\n}};\n",
-            self.release
-        );
-        for n in self.durable.iter().filter(|_| worker == "beta") {
-            code.push_str(&format!(
-                "export class Counter{n} extends DurableObject {{ fetch() {{ return new Response('{n}'); }} }}\n"
-            ));
-        }
-        code
+        payload::cron(self.release)
     }
 
     fn git(&self, args: &[&str]) {
@@ -359,29 +274,6 @@ impl Drop for World {
         let _ = self.cloud.kill();
         let _ = self.cloud.wait();
     }
-}
-
-/// The worker's name on Cloudflare.
-pub fn script(worker: &str) -> String {
-    format!("sweep-{worker}")
-}
-
-fn pipeline() -> String {
-    let mut text = format!(
-        "[project]\nname = \"sweep\"\n[cloudflare]\naccount_id = \"{ACCOUNT}\"\n\
-         [databases.sweep-db]\nmigrations = \"migrations\"\n\
-         [health]\nwithin = \"20s\"\ntimeout = \"20s\"\n[local]\nport = 0\nsubdomain = \"kiamichi\"\n"
-    );
-    let secrets: BTreeMap<&str, &str> = [("alpha", "ALPHA_KEY"), ("beta", "BETA_KEY")].into();
-    for worker in WORKERS {
-        text.push_str(&format!(
-            "[workers.{worker}]\npath = \"workers/{worker}\"\nhealth = \"/alive/{worker}\"\n"
-        ));
-        if let Some(name) = secrets.get(worker) {
-            text.push_str(&format!("secrets = [\"{name}\"]\n"));
-        }
-    }
-    text
 }
 
 fn start_cloud(root: &Path) -> (Child, u16) {
