@@ -44,7 +44,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "PATH")]
     pub node: Option<PathBuf>,
     /// workers.dev subdomain of the account
-    #[arg(long, value_name = "NAME", default_value = "kiamichi")]
+    #[arg(long, value_name = "NAME", default_value = "local")]
     pub subdomain: String,
     /// Adopt D1, KV and R2 ids this account does not know when an upload first refers to them
     #[arg(long)]

@@ -28,6 +28,12 @@ pub struct Options {
 
 /// Starts, stops or describes the local cloud.
 pub fn local(ctx: &Ctx, options: &Options) -> anyhow::Result<()> {
+    if ctx.dry_run {
+        return Err(Fail::setup("`local` has no dry run")
+            .why("it plans nothing: it starts, stops or describes a process")
+            .fix("cargo xtask local --status")
+            .into());
+    }
     let state = ctx.state().join("local-cloud");
     if options.status {
         return status(ctx, &state);
@@ -130,7 +136,7 @@ fn status(ctx: &Ctx, state: &Path) -> anyhow::Result<()> {
         port(&cloud.edge)
     ));
     ctx.ui
-        .info("wrangler       export CLOUDFLARE_API_TOKEN=local CLOUDFLARE_ACCOUNT_ID=local");
+        .info("wrangler       export CLOUDFLARE_API_TOKEN=local");
     ctx.ui.info(&format!(
         "               export CLOUDFLARE_API_BASE_URL={}",
         cloud.api

@@ -27,6 +27,12 @@ const CHANGE: &str = "\n// Added by the rehearsal: a release with one changed wo
 
 /// Rehearses. The local cloud goes on afterwards, so that the workers can be looked at, unless `stop` says otherwise.
 pub fn rehearse(ctx: &Ctx, stop: bool) -> anyhow::Result<Report> {
+    if ctx.dry_run {
+        return Err(Fail::setup("`rehearse` has no dry run")
+            .why("it is one: it ships a copy of the repo to a cloud of its own")
+            .fix("cargo xtask deploy --cloud local --dry-run   (prints the plan of a deploy)")
+            .into());
+    }
     install(ctx)?;
     let copy = copy_repo(ctx)?;
     let workspace = Workspace::load(&copy)?;

@@ -62,10 +62,8 @@ pub fn start(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Result<LocalC
     let deadline = Instant::now() + START_MAX;
     loop {
         if let Some(cloud) = running(state) {
-            ctx.ui.info(&format!(
-                "local cloud is running at {}/  (stop it: cargo xtask local --stop)",
-                cloud.edge
-            ));
+            ctx.ui
+                .info(&format!("local cloud is running at {}/", cloud.edge));
             return Ok(cloud);
         }
         if child.ended().is_some() || Instant::now() > deadline {

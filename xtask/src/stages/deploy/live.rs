@@ -23,11 +23,13 @@ impl Release<'_> {
         let cloud = &self.target.cloudflare;
         let stage = plans::stage(cloud, &self.parts, &self.id);
         let health = &self.workspace.pipeline.health;
-        let smoke = plans::smoke(&self.parts, health, |part, triggers| {
+        let smoke = plans::smoke(&self.parts, health, &self.id, |part, triggers| {
             self.url(part, triggers)
         });
         let result = self.run(&stage).and_then(|()| self.run(&smoke));
         if result.is_err() {
+            // A Ctrl-C may have got us here; what was staged is taken down all the same.
+            self.ctx.interrupt.reset();
             let left = self.put_back_rounds();
             if !left.is_empty() {
                 self.warn_staged(&left);
@@ -97,7 +99,7 @@ impl Release<'_> {
             .extend(triggers::settings(&self.target.cloudflare, &self.parts).steps);
         self.run(&triggers)?;
         let health = &self.workspace.pipeline.health;
-        let verify = plans::verify(&self.parts, health, |part, triggers| {
+        let verify = plans::verify(&self.parts, health, &self.id, |part, triggers| {
             self.url(part, triggers)
         });
         self.run(&verify)
@@ -107,7 +109,7 @@ impl Release<'_> {
     fn bake(&mut self, bake: Duration) -> anyhow::Result<()> {
         const LOOKS: u64 = 4;
         let health = &self.workspace.pipeline.health;
-        let smoke = plans::smoke(&self.parts, health, |part, triggers| {
+        let smoke = plans::smoke(&self.parts, health, &self.id, |part, triggers| {
             self.url(part, triggers)
         });
         let mut plan = Plan::new(STAGE);

@@ -100,6 +100,16 @@ impl<'a> Part<'a> {
         self.change != Change::Unchanged
     }
 
+    /// The release id its version tells: this release's for what it uploads, the version's own for what is there.
+    pub fn release_told(&self, release: &str) -> Option<String> {
+        match self.change {
+            Change::Upload | Change::Immediate => Some(release.to_owned()),
+            Change::Unchanged | Change::Reuse(_) => {
+                self.live.version(self.version.as_deref()?)?.tag.clone()
+            }
+        }
+    }
+
     /// True when the version can be put beside the old one at 0 %.
     pub fn staged(&self) -> bool {
         matches!(self.change, Change::Upload | Change::Reuse(_))

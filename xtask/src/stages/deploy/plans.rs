@@ -107,6 +107,7 @@ pub fn stage(cloud: &Cloudflare, parts: &[Part<'_>], release: &str) -> Plan {
 pub fn smoke(
     parts: &[Part<'_>],
     health: &Health,
+    release: &str,
     url: impl Fn(&Part<'_>, &Triggers) -> Option<String>,
 ) -> Plan {
     let overrides: BTreeMap<String, String> = parts
@@ -121,7 +122,7 @@ pub fn smoke(
     for part in parts {
         match url(part, &part.live.triggers) {
             Some(url) => {
-                for step in probes("smoke", part, &url, &overrides, health) {
+                for step in probes("smoke", part, &url, &overrides, health, release) {
                     plan.push(step);
                 }
             }
@@ -183,13 +184,14 @@ pub fn promote(
 pub fn verify(
     parts: &[Part<'_>],
     health: &Health,
+    release: &str,
     url: impl Fn(&Part<'_>, &Triggers) -> Option<String>,
 ) -> Plan {
     let mut plan = Plan::new(STAGE);
     for part in parts.iter().filter(|part| part.is_checked()) {
         match url(part, &part.wanted) {
             Some(url) => {
-                for step in probes("verify", part, &url, &BTreeMap::new(), health) {
+                for step in probes("verify", part, &url, &BTreeMap::new(), health, release) {
                     plan.push(step);
                 }
             }
@@ -202,13 +204,14 @@ pub fn verify(
     plan
 }
 
-/// The questions to one worker: its health, which must tell the right version, and its smoke paths.
+/// The questions to one worker: its health, which must tell the right version and release, and its smoke paths.
 fn probes(
     group: &str,
     part: &Part<'_>,
     url: &str,
     overrides: &BTreeMap<String, String>,
     health: &Health,
+    release: &str,
 ) -> Vec<Step> {
     let probe = |path: &str, fields: BTreeMap<String, String>, status: u16| {
         Action::Probe(Probe {
@@ -224,10 +227,14 @@ fn probes(
     if let Some(path) = &part.worker.health {
         let version = part
             .version
-            .iter()
-            .map(|id| (health.version_field.clone(), id.clone()));
+            .clone()
+            .map(|id| (health.version_field.clone(), id));
+        let told = part
+            .release_told(release)
+            .map(|id| (health.release_field.clone(), id));
+        let fields = version.into_iter().chain(told).collect();
         let goal = format!("get a healthy answer from {name}");
-        let action = probe(path, version.collect(), health.status);
+        let action = probe(path, fields, health.status);
         steps.push(Step::new(group, format!("{group} {name}"), goal, action));
     }
     for path in &part.worker.smoke {

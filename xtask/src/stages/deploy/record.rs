@@ -307,11 +307,11 @@ impl Release<'_> {
             .map(|part| (part, part.live.triggers.clone(), part.wanted.clone()));
         let phases = [
             plans::stage(cloud, &parts, &self.id),
-            plans::smoke(&parts, health, url),
+            plans::smoke(&parts, health, &self.id, url),
             plans::promote(cloud, &self.levels, &parts, &self.id, 100),
             triggers::triggers(cloud, "triggers", wanted),
             triggers::settings(cloud, &parts),
-            plans::verify(&parts, health, url),
+            plans::verify(&parts, health, &self.id, url),
         ];
         for phase in phases {
             plan.notes.extend(phase.notes);

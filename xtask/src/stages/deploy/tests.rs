@@ -111,11 +111,11 @@ fn whole(workspace: &Workspace, parts: &mut [Part<'_>]) -> String {
     let back = plans::put_back(&cloud, &levels, &all, "r2");
     for phase in [
         plans::stage(&cloud, parts, "r2"),
-        plans::smoke(parts, health, url),
+        plans::smoke(parts, health, "r2", url),
         plans::promote(&cloud, &levels, parts, "r2", 100),
         triggers::triggers(&cloud, "triggers", wanted),
         triggers::settings(&cloud, parts),
-        plans::verify(parts, health, url),
+        plans::verify(parts, health, "r2", url),
     ]
     .into_iter()
     .chain(back)
@@ -186,11 +186,11 @@ fn an_update_is_staged_smoked_and_promoted_callees_first() {
             stage api
                 POST /acme-api/deployments {"strategy":"percentage","versions":[{"version_id":"new-api","percentage":0},{"version_id":"old","percentage":100}],"annotations":{"workers/message":"r2 staged"}}
             smoke site
-                GET https://acme.example/health {"acme-api": "new-api", "acme-site": "new-site"} {"version": "new-site"}
+                GET https://acme.example/health {"acme-api": "new-api", "acme-site": "new-site"} {"release": "r2", "version": "new-site"}
             smoke site /api/ping
                 GET https://acme.example/api/ping {"acme-api": "new-api", "acme-site": "new-site"} {}
             smoke api
-                GET https://acme-api.acme.workers.dev/health {"acme-api": "new-api", "acme-site": "new-site"} {"version": "new-api"}
+                GET https://acme-api.acme.workers.dev/health {"acme-api": "new-api", "acme-site": "new-site"} {"release": "r2", "version": "new-api"}
             promote api
                 POST /acme-api/deployments {"strategy":"percentage","versions":[{"version_id":"new-api","percentage":100}],"annotations":{"workers/message":"r2"}}
             promote site after promote api
@@ -200,11 +200,11 @@ fn an_update_is_staged_smoked_and_promoted_callees_first() {
             settings api
                 PATCH /acme-api/script-settings {"observability":{"enabled":false}}
             verify site
-                GET https://acme.example/health {} {"version": "new-site"}
+                GET https://acme.example/health {} {"release": "r2", "version": "new-site"}
             verify site /api/ping
                 GET https://acme.example/api/ping {} {}
             verify api
-                GET https://acme-api.acme.workers.dev/health {} {"version": "new-api"}
+                GET https://acme-api.acme.workers.dev/health {} {"release": "r2", "version": "new-api"}
             put back site
                 POST /acme-site/deployments?force=true {"strategy":"percentage","versions":[{"version_id":"old","percentage":100}],"annotations":{"workers/message":"r2 put back"}}
             put back api
@@ -218,43 +218,43 @@ fn a_first_release_starts_with_placeholders() {
     check(
         [Live::default(), Live::default()],
         expect![[r#"
-        create site
-            PUT /acme-site (form)
-        create api
-            PUT /acme-api (form)
-        address api after create api
-            POST /acme-api/subdomain {"enabled":true}
-        stage site
-            POST /acme-site/deployments {"strategy":"percentage","versions":[{"version_id":"new-site","percentage":100}],"annotations":{"workers/message":"r2 staged"}}
-        stage api
-            POST /acme-api/deployments {"strategy":"percentage","versions":[{"version_id":"new-api","percentage":100}],"annotations":{"workers/message":"r2 staged"}}
-        promote api [serves since it was staged: it is new]
-            POST /acme-api/deployments {"strategy":"percentage","versions":[{"version_id":"new-api","percentage":100}],"annotations":{"workers/message":"r2"}}
-        promote site after promote api [serves since it was staged: it is new]
-            POST /acme-site/deployments {"strategy":"percentage","versions":[{"version_id":"new-site","percentage":100}],"annotations":{"workers/message":"r2"}}
-        domains site
-            PUT /acme-site/domains/records {"override_scope":true,"override_existing_origin":false,"override_existing_dns_record":false,"origins":[{"hostname":"acme.example"}]}
-        workers.dev address api
-            POST /acme-api/subdomain {"enabled":true,"previews_enabled":false}
-        crons api
-            PUT /acme-api/schedules [{"cron":"0 6 * * *"}]
-        settings site
-            PATCH /acme-site/script-settings {"observability":{"enabled":false}}
-        settings api
-            PATCH /acme-api/script-settings {"observability":{"enabled":false}}
-        verify site
-            GET https://acme.example/health {} {"version": "new-site"}
-        verify site /api/ping
-            GET https://acme.example/api/ping {} {}
-        verify api
-            GET https://acme-api.acme.workers.dev/health {} {"version": "new-api"}
-        put back site
-            POST /acme-site/deployments?force=true {"strategy":"percentage","versions":[{"version_id":"placeholder","percentage":100}],"annotations":{"workers/message":"r2 put back"}}
-        put back api
-            POST /acme-api/deployments?force=true {"strategy":"percentage","versions":[{"version_id":"placeholder","percentage":100}],"annotations":{"workers/message":"r2 put back"}}
-        note: site has no address before its first release: it is checked right after the promotion instead
-        note: api has no address before its first release: it is checked right after the promotion instead
-    "#]],
+            create site
+                PUT /acme-site (form)
+            create api
+                PUT /acme-api (form)
+            address api after create api
+                POST /acme-api/subdomain {"enabled":true}
+            stage site
+                POST /acme-site/deployments {"strategy":"percentage","versions":[{"version_id":"new-site","percentage":100}],"annotations":{"workers/message":"r2 staged"}}
+            stage api
+                POST /acme-api/deployments {"strategy":"percentage","versions":[{"version_id":"new-api","percentage":100}],"annotations":{"workers/message":"r2 staged"}}
+            promote api [serves since it was staged: it is new]
+                POST /acme-api/deployments {"strategy":"percentage","versions":[{"version_id":"new-api","percentage":100}],"annotations":{"workers/message":"r2"}}
+            promote site after promote api [serves since it was staged: it is new]
+                POST /acme-site/deployments {"strategy":"percentage","versions":[{"version_id":"new-site","percentage":100}],"annotations":{"workers/message":"r2"}}
+            domains site
+                PUT /acme-site/domains/records {"override_scope":true,"override_existing_origin":false,"override_existing_dns_record":false,"origins":[{"hostname":"acme.example"}]}
+            workers.dev address api
+                POST /acme-api/subdomain {"enabled":true,"previews_enabled":false}
+            crons api
+                PUT /acme-api/schedules [{"cron":"0 6 * * *"}]
+            settings site
+                PATCH /acme-site/script-settings {"observability":{"enabled":false}}
+            settings api
+                PATCH /acme-api/script-settings {"observability":{"enabled":false}}
+            verify site
+                GET https://acme.example/health {} {"release": "r2", "version": "new-site"}
+            verify site /api/ping
+                GET https://acme.example/api/ping {} {}
+            verify api
+                GET https://acme-api.acme.workers.dev/health {} {"release": "r2", "version": "new-api"}
+            put back site
+                POST /acme-site/deployments?force=true {"strategy":"percentage","versions":[{"version_id":"placeholder","percentage":100}],"annotations":{"workers/message":"r2 put back"}}
+            put back api
+                POST /acme-api/deployments?force=true {"strategy":"percentage","versions":[{"version_id":"placeholder","percentage":100}],"annotations":{"workers/message":"r2 put back"}}
+            note: site has no address before its first release: it is checked right after the promotion instead
+            note: api has no address before its first release: it is checked right after the promotion instead
+        "#]],
     );
 }
 
