@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::error::{Fail, exit_of, render};
 use crate::interrupt::Interrupt;
 use crate::report::Report;
-use crate::stages::{deploy, local, rehearse};
+use crate::stages::{ci, deploy, local, rehearse};
 use crate::tools::local_cloud;
 use crate::ui::{Format, Ui};
 
@@ -35,6 +35,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// The repo to work on [default: the one that holds xtask]
     #[arg(long, global = true, value_name = "DIR")]
@@ -80,12 +81,42 @@ enum FormatName {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Check the repo: types, audit, build, tests; side by side, and never twice for the same inputs
+    Ci(CiArgs),
     /// Ship all workers as one release: together or not at all
     Deploy(DeployArgs),
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
     Rehearse(RehearseArgs),
+}
+
+#[derive(Debug, Args)]
+struct CiArgs {
+    /// Run everything, whatever passed before on the same inputs
+    #[arg(long)]
+    no_cache: bool,
+    /// Only the workers a diff touches, and those that call them [default base: origin's main branch]
+    #[arg(long, value_name = "BASE", num_args = 0..=1)]
+    affected: Option<Option<String>>,
+    /// Only this part of the steps, for several runners
+    #[arg(long, value_name = "I/N")]
+    shard: Option<ci::Shard>,
+    /// Print the JSON for a GitHub `strategy.matrix` and stop
+    #[arg(long)]
+    matrix: bool,
+    /// Put the reports of all shards in this folder together and stop
+    #[arg(long, value_name = "DIR")]
+    gather: Option<PathBuf>,
+    /// Run every step, whatever fails [default in CI]
+    #[arg(long, conflicts_with = "fail_fast")]
+    keep_going: bool,
+    /// Stop at the first failure [default on a laptop]
+    #[arg(long)]
+    fail_fast: bool,
+    /// Also write the results as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -221,6 +252,7 @@ impl Global {
 impl Verb {
     fn name(&self) -> &'static str {
         match self {
+            Verb::Ci(_) => "ci",
             Verb::Deploy(_) => "deploy",
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
@@ -229,9 +261,29 @@ impl Verb {
 
     fn run(self, ctx: &Ctx) -> anyhow::Result<Option<Report>> {
         match self {
+            Verb::Ci(args) => ci::ci(ctx, &args.into()).map(Some),
             Verb::Deploy(args) => deploy::deploy(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
+        }
+    }
+}
+
+impl From<CiArgs> for ci::Options {
+    fn from(args: CiArgs) -> ci::Options {
+        let keep_going = match (args.keep_going, args.fail_fast) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        ci::Options {
+            no_cache: args.no_cache,
+            affected: args.affected,
+            shard: args.shard,
+            matrix: args.matrix,
+            gather: args.gather,
+            keep_going,
+            junit: args.junit,
         }
     }
 }

@@ -108,17 +108,25 @@ pub struct Rest {
 }
 
 impl Command {
-    /// A command line of the user's, run by the shell in `cwd`.
-    pub fn shell(line: &str, cwd: &Path) -> Command {
+    /// A program with arguments, run in `cwd`, without secrets.
+    pub fn new(program: &str, argv: &[&str], cwd: &Path) -> Command {
         Command {
-            display: line.to_owned(),
-            program: "sh".to_owned(),
-            argv: vec!["-c".to_owned(), line.to_owned()],
+            display: [&[program], argv].concat().join(" "),
+            program: program.to_owned(),
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             cwd: cwd.to_owned(),
             env: BTreeMap::new(),
             secret_env: Vec::new(),
             env_remove: Vec::new(),
             secrets_on_stdin: Vec::new(),
+        }
+    }
+
+    /// A command line of the user's, run by the shell in `cwd`.
+    pub fn shell(line: &str, cwd: &Path) -> Command {
+        Command {
+            display: line.to_owned(),
+            ..Command::new("sh", &["-c", line], cwd)
         }
     }
 }

@@ -7,7 +7,8 @@ const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
 const PARAMETER_NUMBER = /[0-9]+/y;
 
 /**
- * Splits `text` into `{ sql, parameters }`, comments and empty statements left out.
+ * Splits `text` into `{ sql, parameters, line }`, comments and empty statements left out.
+ * `line` is where the statement's code starts, from 1.
  * `parameters` is how many bound values the statement wants (the highest `?NNN`, or the count of `?`).
  */
 export function splitStatements(text) {
@@ -40,7 +41,18 @@ function newStatement(start) {
 
 function finish(text, statement, end, statements) {
   if (!statement.hasCode) return;
-  statements.push({ sql: text.slice(statement.start, end).trim(), parameters: statement.parameters });
+  const line = lineOfCode(text, statement.start);
+  statements.push({ sql: text.slice(statement.start, end).trim(), parameters: statement.parameters, line });
+}
+
+/** The line of the first character that is neither space nor comment. */
+function lineOfCode(text, start) {
+  let at = start;
+  for (;;) {
+    while (/\s/.test(text[at] ?? "")) at += 1;
+    if (!isComment(text, at)) return text.slice(0, at).split("\n").length;
+    at = skipOpaque(text, at);
+  }
 }
 
 function isComment(text, at) {

@@ -1,5 +1,6 @@
 //! One module per verb: gather, plan, run, report.
 
+pub mod ci;
 pub mod deploy;
 pub mod effects;
 pub mod local;

@@ -49,6 +49,18 @@ pub fn bundled(root: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// As [`find`], for a repo whose packages are not installed yet: where its own Node is going to be.
+pub fn expected(root: &Path) -> PathBuf {
+    let own = PACKAGES
+        .iter()
+        .find(|package| fits_this_platform(package))
+        .map(|package| root.join("node_modules").join(package));
+    find(root)
+        .ok()
+        .or(own)
+        .unwrap_or_else(|| PathBuf::from("node"))
+}
+
 fn fits_this_platform(package: &str) -> bool {
     let os = match std::env::consts::OS {
         "macos" => "darwin",

@@ -64,6 +64,17 @@ impl Wrangler {
         })
     }
 
+    /// wrangler where it is going to be once the packages are installed: for a plan that installs them first.
+    pub fn expected(root: &Path, api: &str, account: &str) -> Wrangler {
+        Wrangler {
+            node: node::expected(root),
+            cli: cli_path(root),
+            api: api.to_owned(),
+            account: account.to_owned(),
+            state: root.join(".xtask"),
+        }
+    }
+
     /// Bundles a worker without talking to the cloud. The worker's own config is used, so that its build command runs
     /// and a config its build generates is honoured.
     pub fn bundle(&self, worker: &Worker, outdir: &Path) -> Command {
@@ -90,6 +101,19 @@ impl Wrangler {
         let mut command = self.command(&worker.name, "bundle", &worker.dir, argv);
         // A dry run asks no cloud, and the worker's own build command must not see the token.
         command.secret_env.clear();
+        command
+    }
+
+    /// Compares a committed types file with what the config says. Its flags stand in the file's own header.
+    pub fn types_check(&self, worker: &Worker, file: &Path) -> Command {
+        let mut argv = words(&["types", "--check"]);
+        if file != Path::new("worker-configuration.d.ts") {
+            argv.insert(1, file.display().to_string());
+        }
+        let mut command = self.command(&worker.name, "types", &worker.dir, argv);
+        command.secret_env.clear();
+        // It writes no results.
+        command.env.remove(OUTPUT_VARIABLE);
         command
     }
 

@@ -1,0 +1,287 @@
+//! What the repo's package.json files and lock files say: which package manager installs where, and which scripts a
+//! worker has. Reads files; runs nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+/// A package manager, told by its lock file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manager {
+    /// `package-lock.json`.
+    Npm,
+    /// `pnpm-lock.yaml`.
+    Pnpm,
+    /// `yarn.lock` of yarn 1.
+    Yarn,
+    /// `yarn.lock` of yarn 2 and later, told by `.yarnrc.yml`.
+    Berry,
+    /// `bun.lock` or `bun.lockb`.
+    Bun,
+}
+
+/// Lock files, the likeliest first.
+const LOCKFILES: [(&str, Manager); 6] = [
+    ("package-lock.json", Manager::Npm),
+    ("npm-shrinkwrap.json", Manager::Npm),
+    ("pnpm-lock.yaml", Manager::Pnpm),
+    ("yarn.lock", Manager::Yarn),
+    ("bun.lock", Manager::Bun),
+    ("bun.lockb", Manager::Bun),
+];
+
+impl Manager {
+    /// The program's name.
+    pub fn program(self) -> &'static str {
+        match self {
+            Manager::Npm => "npm",
+            Manager::Pnpm => "pnpm",
+            Manager::Yarn | Manager::Berry => "yarn",
+            Manager::Bun => "bun",
+        }
+    }
+
+    /// Arguments that install exactly what the lock file says. Install scripts of packages do not run: what a
+    /// dependency may do on a developer's machine or with CI's token must not be decided by its author.
+    pub fn install(self) -> &'static [&'static str] {
+        match self {
+            Manager::Npm => &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            Manager::Pnpm => &["install", "--frozen-lockfile", "--ignore-scripts"],
+            Manager::Yarn => &["install", "--frozen-lockfile", "--ignore-scripts"],
+            Manager::Berry => &["install", "--immutable", "--mode=skip-build"],
+            Manager::Bun => &["install", "--frozen-lockfile", "--ignore-scripts"],
+        }
+    }
+
+    /// Arguments that ask the audit service, answering in JSON.
+    pub fn audit(self) -> &'static [&'static str] {
+        match self {
+            Manager::Npm => &["audit", "--json"],
+            Manager::Pnpm => &["audit", "--json"],
+            Manager::Yarn => &["audit", "--json"],
+            Manager::Berry => &["npm", "audit", "--all", "--recursive", "--json"],
+            Manager::Bun => &["audit", "--json"],
+        }
+    }
+
+    /// What its last install leaves behind.
+    fn mark(self) -> &'static str {
+        match self {
+            Manager::Npm => "node_modules/.package-lock.json",
+            Manager::Pnpm => "node_modules/.modules.yaml",
+            Manager::Yarn => "node_modules/.yarn-integrity",
+            Manager::Berry => "node_modules/.yarn-state.yml",
+            Manager::Bun => "node_modules",
+        }
+    }
+}
+
+/// One folder with a lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// The folder, relative to the repo's root; empty for the root itself.
+    pub dir: PathBuf,
+    /// The lock file's name.
+    pub lockfile: String,
+    /// Who reads it.
+    pub manager: Manager,
+    /// True when what is installed is as new as the lock file.
+    pub current: bool,
+}
+
+/// The lock file that rules a folder: the nearest one between it and the root.
+pub fn install_of(root: &Path, dir: &Path) -> Option<Install> {
+    let mut folder = dir.to_owned();
+    loop {
+        if folder.join("package.json").is_file()
+            && let Some((lockfile, manager)) = LOCKFILES
+                .iter()
+                .find(|(name, _)| folder.join(name).is_file())
+        {
+            let modified =
+                |path: PathBuf| -> Option<SystemTime> { path.metadata().ok()?.modified().ok() };
+            let lock = modified(folder.join(lockfile));
+            let mark = |manager: Manager| modified(folder.join(manager.mark()));
+            let berry = *manager == Manager::Yarn && folder.join(".yarnrc.yml").is_file();
+            let manager = if berry { &Manager::Berry } else { manager };
+            return Some(Install {
+                dir: folder.strip_prefix(root).unwrap_or(&folder).to_owned(),
+                lockfile: (*lockfile).to_owned(),
+                manager: *manager,
+                current: mark(*manager) >= lock,
+            });
+        }
+        if folder == root || !folder.pop() {
+            return None;
+        }
+    }
+}
+
+/// A package.json, as far as checks need it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Package {
+    /// Script name → command line.
+    pub scripts: BTreeMap<String, String>,
+}
+
+/// A folder's package.json; `None` when it has none, an error text when it is broken.
+pub fn package(dir: &Path) -> Option<Result<Package, String>> {
+    let text = std::fs::read_to_string(dir.join("package.json")).ok()?;
+    Some(
+        serde_json::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(|error| error.to_string()),
+    )
+}
+
+/// A script's command line in parts that can be run, and judged, one by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The commands that decide.
+    pub commands: Vec<String>,
+    /// What was left out because it would hide a failure: `|| true` and the like.
+    pub left_out: Vec<String>,
+}
+
+/// Takes a command line apart at `&&`, `;` and `||` outside quotes and brackets. Of `a || b` only `a` counts: a check
+/// that falls back to something else is a check that cannot fail. A formatting error that comes first in
+/// `a && b && c` no longer hides what `b` and `c` have to say.
+pub fn parts(script: &str) -> Parts {
+    let mut parts = Parts::default();
+    let mut hides = false;
+    for (operator, command) in split(script) {
+        let command = command.trim();
+        if command.is_empty() {
+            continue;
+        }
+        hides = match operator {
+            "||" => true,
+            // `a || b && c`: `c` runs in any case.
+            _ => hides && operator == "|",
+        };
+        let says_nothing =
+            matches!(command, "true" | ":" | "exit 0") || command.starts_with("set +");
+        if hides || says_nothing {
+            parts.left_out.push(command.to_owned());
+        } else {
+            parts.commands.push(command.to_owned());
+        }
+    }
+    parts
+}
+
+/// Each command with the operator before it. Pipes and background jobs stay within a command.
+fn split(script: &str) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    let mut operator = "";
+    let mut command = String::new();
+    let mut quote: Option<char> = None;
+    let mut depth = 0_usize;
+    let mut rest = script.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => {
+                command.push(character);
+                command.extend(rest.next());
+                continue;
+            }
+            '\'' | '"' | '`' if quote == Some(character) => quote = None,
+            '\'' | '"' | '`' if quote.is_none() => quote = Some(character),
+            '(' | '{' if quote.is_none() => depth += 1,
+            ')' | '}' if quote.is_none() => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let next = if quote.is_none() && depth == 0 {
+            match (character, rest.peek()) {
+                ('&', Some('&')) => Some("&&"),
+                ('|', Some('|')) => Some("||"),
+                (';' | '\n', _) => Some(";"),
+                _ => None,
+            }
+        } else {
+            None
+        };
+        match next {
+            Some(found) => {
+                if found.len() == 2 {
+                    rest.next();
+                }
+                all.push((operator, std::mem::take(&mut command)));
+                operator = found;
+            }
+            None => command.push(character),
+        }
+    }
+    all.push((operator, command));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check(script: &str, expect: Expect) {
+        let parts = parts(script);
+        expect.assert_eq(&format!(
+            "{} / {}",
+            parts.commands.join(" # "),
+            parts.left_out.join(" # ")
+        ));
+    }
+
+    #[test]
+    fn parts_run_apart_and_fallbacks_do_not_count() {
+        check("tsc --noEmit", expect!["tsc --noEmit / "]);
+        check(
+            "prettier --check . && tsc && eslint .",
+            expect!["prettier --check . # tsc # eslint . / "],
+        );
+        check(
+            "tsc --noEmit || echo 'type check failed'",
+            expect!["tsc --noEmit / echo 'type check failed'"],
+        );
+        check("vitest run || true", expect!["vitest run / true"]);
+        check("tsc; exit 0", expect!["tsc / exit 0"]);
+        check(
+            "set +e; tsc || echo a && vitest run",
+            expect!["tsc # vitest run / set +e # echo a"],
+        );
+        check(
+            "node -e \"a && b || c\" && (x || y)",
+            expect!["node -e \"a && b || c\" # (x || y) / "],
+        );
+        check("a | tee log", expect!["a | tee log / "]);
+    }
+
+    #[test]
+    fn the_nearest_lock_file_rules() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let write = |path: &str| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        };
+        for path in [
+            "package.json",
+            "package-lock.json",
+            "a/package.json",
+            "b/package.json",
+            "b/pnpm-lock.yaml",
+        ] {
+            write(path);
+        }
+        let of = |folder: &str| {
+            install_of(root, &root.join(folder))
+                .map(|install| (install.dir, install.manager, install.current))
+        };
+        assert_eq!(of("a"), Some((PathBuf::new(), Manager::Npm, false)));
+        assert_eq!(of("b"), Some((PathBuf::from("b"), Manager::Pnpm, false)));
+        write("node_modules/.package-lock.json");
+        assert_eq!(of("a"), Some((PathBuf::new(), Manager::Npm, true)));
+    }
+}
