@@ -93,8 +93,10 @@ fn mistakes_in_the_repo_are_refused_with_a_place_and_a_fix() {
     refusals.committed(
         2,
         expect![[r#"
-        error: the configuration has a mistake
-          why: pipeline.toml:1:14: error: invalid TOML: unclosed table, expected `]`"#]],
+            error: the configuration has a mistake
+              why: pipeline.toml:1:14: error: invalid TOML: unclosed table, expected `]`
+              fix: correct the place above, then see whether all is well:
+                   cargo xtask deploy --cloud local --dry-run"#]],
     );
 
     refusals.world.replace(
@@ -102,18 +104,28 @@ fn mistakes_in_the_repo_are_refused_with_a_place_and_a_fix() {
         "secrets = [\"API_KEY\"]",
         "secret = [\"API_KEY\"]",
     );
-    refusals.committed(2, expect![[r#"
+    refusals.committed(
+        2,
+        expect![[r#"
         error: the configuration has a mistake
-          why: pipeline.toml:17:1: error: unknown key `workers.api.secret`; did you mean `secrets`?"#]]);
+          why: pipeline.toml:17:1: error: unknown key `workers.api.secret`; did you mean `secrets`?
+          fix: correct the place above, then see whether all is well:
+               cargo xtask deploy --cloud local --dry-run"#]],
+    );
 
     refusals.world.replace(
         "workers/agent/wrangler.jsonc",
         "\"main\": \"index.js\",",
         "\"main\": \"index.js\"",
     );
-    refusals.committed(2, expect![[r#"
+    refusals.committed(
+        2,
+        expect![[r#"
         error: the configuration has a mistake
-          why: workers/agent/wrangler.jsonc:5:3: error: invalid JSON: expected a comma before this"#]]);
+          why: workers/agent/wrangler.jsonc:5:3: error: invalid JSON: expected a comma before this
+          fix: correct the place above, then see whether all is well:
+               cargo xtask deploy --cloud local --dry-run"#]],
+    );
 
     refusals.world.replace(
         "workers/site/wrangler.toml",
@@ -122,7 +134,9 @@ fn mistakes_in_the_repo_are_refused_with_a_place_and_a_fix() {
     );
     refusals.committed(2, expect![[r#"
         error: the configuration has a mistake
-          why: workers/site/wrangler.toml:19:1: error: `services`: `API` is bound to `smal-api`, a worker this repo does not ship; did you mean `small-api`?"#]]);
+          why: workers/site/wrangler.toml:19:1: error: `services`: `API` is bound to `smal-api`, a worker this repo does not ship; did you mean `small-api`?
+          fix: correct the place above, then see whether all is well:
+               cargo xtask deploy --cloud local --dry-run"#]]);
 
     every_mistake_is_told_at_once(&mut refusals);
 }
@@ -144,7 +158,9 @@ fn every_mistake_is_told_at_once(refusals: &mut Refusals) {
         error: the configuration has 3 mistakes
           why: pipeline.toml:29:8: error: `local.port` must be a whole number from 0 to 65535, found a string
                workers/api/wrangler.toml:2:8: error: the script's name `Small API` may hold only lowercase letters, digits and dashes
-               workers/site/wrangler.toml:8:10: error: the cron trigger is not valid: its hour is not within 0 to 23"#]]);
+               workers/site/wrangler.toml:8:10: error: the cron trigger is not valid: its hour is not within 0 to 23
+          fix: correct the places above, then see whether all is well:
+               cargo xtask deploy --cloud local --dry-run"#]]);
 }
 
 #[test]
@@ -167,12 +183,13 @@ fn code_and_secrets_that_are_not_right_stop_the_release_before_it_is_public() {
     refusals.committed(
         1,
         expect![[r#"
-        error: failed to build api: wrangler exited with 1
-          why: ✘ [ERROR] Build failed with 1 error:
-                 ✘ [ERROR] Expected identifier but found "{"
-                     index.js:1:16:
-                       1 │ export default {{{
-                         ╵                 ^"#]],
+            error: failed to build api: wrangler exited with 1
+              why: ✘ [ERROR] Build failed with 1 error:
+                     ✘ [ERROR] Expected identifier but found "{"
+                         index.js:1:16:
+                           1 │ export default {{{
+                             ╵                 ^
+              fix: correct the code or the config, then run the command again: nothing of it is public"#]],
     );
 
     // The upload is refused, so no version is added either.
@@ -182,12 +199,10 @@ fn code_and_secrets_that_are_not_right_stop_the_release_before_it_is_public() {
     );
     refusals.committed(1, expect![[r#"
         error: failed to upload a version of api: wrangler exited with 1
-          why: ▲ [WARNING] You are about to upload a Worker that was last updated via the script API.
-                 Edits that have been made via the script API will be overridden by your local code and config.
-               ✘ [ERROR] A request to the Cloudflare API (/accounts/0123456789abcdef0123456789abcdef/workers/scripts/small-api/versions) failed.
+          why: ✘ [ERROR] A request to the Cloudflare API (/accounts/0123456789abcdef0123456789abcdef/workers/scripts/small-api/versions) failed.
                  Uncaught Error: boom
                    at null.<anonymous> (file://[repo]/workers/api/index.js:1:7) [code: 10021]
-                 If you think this is a bug, please open an issue at: https://github.com/cloudflare/workers-sdk/issues/new/choose"#]]);
+          fix: correct the code or the config, then run the command again: nothing of it is public"#]]);
 }
 
 /// A PATH that holds only these programs.

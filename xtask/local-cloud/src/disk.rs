@@ -25,6 +25,17 @@ impl StateDir {
         Ok(dir)
     }
 
+    /// Keeps other servers out of the directory for as long as the file lives; the system lets go of it when the process
+    /// ends, however it ends. `None`: another server has it.
+    pub fn lock(&self) -> io::Result<Option<fs::File>> {
+        let file = fs::File::create(self.path("server.lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// A file or folder directly in the state directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)

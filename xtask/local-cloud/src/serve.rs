@@ -85,6 +85,7 @@ async fn run(options: ServeOptions) -> Result<(), Fail> {
             "pass --state with a directory you can write to",
         )
     })?;
+    let _lock = sole_server(&dir, &options.state)?;
     let listener = bind(options.port).await?;
     let port = listener
         .local_addr()
@@ -104,6 +105,33 @@ async fn run(options: ServeOptions) -> Result<(), Fail> {
     // Not being there is what is wanted.
     let _ = std::fs::remove_file(dir.path("server.json"));
     Ok(())
+}
+
+/// Two servers on one folder would overwrite each other's state.
+fn sole_server(dir: &StateDir, shown: &Path) -> Result<std::fs::File, Fail> {
+    let what = format!("could not take the state directory {}", shown.display());
+    let mut taken = dir.lock();
+    // One that was just told to stop needs a moment.
+    for _ in 0..30 {
+        if !matches!(taken, Ok(None)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        taken = dir.lock();
+    }
+    match taken {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(Fail::new(
+            what,
+            "another local cloud is using it",
+            "stop that one, or pass --state with another directory",
+        )),
+        Err(error) => Err(Fail::new(
+            what,
+            error,
+            "pass --state with a directory you can write to",
+        )),
+    }
 }
 
 async fn bind(port: u16) -> Result<TcpListener, Fail> {

@@ -87,6 +87,25 @@ fn a_port_in_use_is_told() {
 }
 
 #[test]
+fn a_second_server_on_one_folder_is_refused() {
+    let cloud = Cloud::start();
+    let shown = cloud.state_dir().display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_local-cloud"))
+        .args(["serve", "--port", "0", "--state", &shown])
+        .output()
+        .expect("the local cloud starts");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr).replace(&shown, "STATE");
+    expect![[r#"
+        error: could not take the state directory STATE
+          why: another local cloud is using it
+          fix: stop that one, or pass --state with another directory
+    "#]]
+    .assert_eq(&stderr);
+    cloud.local("GET", "/health", None);
+}
+
+#[test]
 fn a_request_to_stop_ends_the_process() {
     let cloud = Cloud::start();
     cloud.local("POST", "/shutdown", None);

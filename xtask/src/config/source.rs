@@ -144,7 +144,13 @@ impl Problems {
             count => format!("the configuration has {count} mistakes"),
         };
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Err(Fail::setup(what).why(lines.join("\n")))
+        let places = if errors.len() == 1 { "place" } else { "places" };
+        Err(Fail::setup(what)
+            .why(lines.join("\n"))
+            .fix(format!(
+                "correct the {places} above, then see whether all is well:"
+            ))
+            .fix("cargo xtask deploy --cloud local --dry-run"))
     }
 }
 

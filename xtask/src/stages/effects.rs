@@ -61,7 +61,10 @@ impl Effects<'_> {
         };
         let text = std::fs::read_to_string(path).unwrap_or_default();
         if !finished.success() {
-            let said = io.mask().apply(&finished.tail(15)).into_owned();
+            let said = io
+                .mask()
+                .apply(&wrangler::last_words(&finished.tail(25), 15))
+                .into_owned();
             let what = format!("wrangler {}", finished.ending());
             return Err(wrangler_failed(&what, &said, &text, step));
         }
@@ -199,7 +202,13 @@ fn wrangler_failed(what: &str, said: &str, results: &str, step: &Step) -> anyhow
         None if step.group == "build" => Exit::Check,
         _ => Exit::Remote,
     };
-    Fail::new(exit, what).why(said).into()
+    let again = match exit {
+        Exit::Check => {
+            "correct the code or the config, then run the command again: nothing of it is public"
+        }
+        _ => "run the command again: it is safe to repeat",
+    };
+    Fail::new(exit, what).why(said).fix(again).into()
 }
 
 #[cfg(test)]

@@ -211,6 +211,22 @@ pub fn bundle_size(results: &str) -> Option<(u64, u64)> {
     })
 }
 
+/// The last lines of what wrangler said, without what it says whatever happened: that uploads over the API are
+/// overwritten (the placeholder was one), where to report bugs, where its log is.
+pub fn last_words(said: &str, lines: usize) -> String {
+    const NOISE: [&str; 4] = [
+        "You are about to upload a Worker that was last updated via the script API",
+        "Edits that have been made via the script API",
+        "If you think this is a bug",
+        "Logs were written to",
+    ];
+    let kept: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !NOISE.iter().any(|noise| line.contains(noise)))
+        .collect();
+    kept[kept.len().saturating_sub(lines)..].join("\n")
+}
+
 /// Cloudflare's error code of a failed command, when it names one.
 pub fn failure_code(results: &str) -> Option<i64> {
     entries(results)

@@ -241,7 +241,15 @@ fn spawn(state: &Path, arguments: &[String]) -> (Child, u16) {
     let modules = node_modules();
     let root = modules.parent().expect("node_modules lies in a folder");
     let mut child = Command::new(env!("CARGO_BIN_EXE_local-cloud"))
-        .args(["serve", "--port", "0", "--exit-with-stdin", "--state"])
+        .args([
+            "serve",
+            "--subdomain",
+            "kiamichi",
+            "--port",
+            "0",
+            "--exit-with-stdin",
+            "--state",
+        ])
         .arg(state)
         .arg("--repo-root")
         .arg(root)

@@ -12,17 +12,11 @@ use crate::plan::{Action, Command, Plan, Step};
 use crate::stages::deploy::part::{Change, Effective, Part};
 use crate::stages::deploy::plans::STAGE;
 use crate::stages::deploy::release::Release;
-use crate::tools::wrangler::Wrangler;
 use crate::workspace::Worker;
 
 impl Release<'_> {
     /// Builds and bundles every worker, then decides what each needs. Touches nothing on the cloud.
     pub fn build(&mut self) -> anyhow::Result<()> {
-        let wrangler = Wrangler::find(
-            &self.ctx.root,
-            self.target.cloudflare.base(),
-            self.target.cloudflare.account(),
-        )?;
         for part in &self.parts {
             // Files of an earlier bundle would count into the digest.
             let folder = self.bundle_dir(part.name());
@@ -31,8 +25,7 @@ impl Release<'_> {
                     .with_context(|| format!("failed to empty {}", folder.display()))?;
             }
         }
-        let plan = self.build_plan(&wrangler);
-        self.wrangler = Some(wrangler);
+        let plan = self.build_plan();
         self.run(&plan)?;
         for index in 0..self.parts.len() {
             let effective = effective_config(self.parts[index].worker)?;
@@ -44,7 +37,7 @@ impl Release<'_> {
     }
 
     /// Also the first part of what a dry run prints.
-    pub(super) fn build_plan(&self, wrangler: &Wrangler) -> Plan {
+    pub(super) fn build_plan(&self) -> Plan {
         let mut plan = Plan::new(STAGE);
         let timeout = self.workspace.pipeline.deploy.build_timeout;
         for part in &self.parts {
@@ -60,7 +53,8 @@ impl Release<'_> {
                 );
                 earlier.push(id);
             }
-            let command = Action::Command(wrangler.bundle(part.worker, &self.bundle_dir(name)));
+            let command =
+                Action::Command(self.wrangler.bundle(part.worker, &self.bundle_dir(name)));
             let id = format!("build {name}");
             let step = Step::new("build", &id, &id, command)
                 .worker(name)

@@ -13,7 +13,6 @@ use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, short};
 use crate::stages::deploy::triggers;
-use crate::tools::wrangler::Wrangler;
 use crate::ui::Format;
 
 impl Release<'_> {
@@ -278,8 +277,7 @@ impl Release<'_> {
             );
         }
         plan.notes.push("a worker whose content is live already is neither uploaded nor promoted; the build tells".to_owned());
-        let wrangler = Wrangler::find(&self.ctx.root, cloud.base(), cloud.account())?;
-        plan.steps.extend(self.build_plan(&wrangler).steps);
+        plan.steps.extend(self.build_plan().steps);
         for (database, files) in &self.databases {
             let ledger = if self.target.reachable {
                 migrations::read_ledger(database)?

@@ -47,7 +47,7 @@ pub struct Release<'a> {
     pub(super) warnings: Vec<String>,
     /// What a reader should know but need not act on.
     pub(super) notes: BTreeSet<String>,
-    pub(super) wrangler: Option<Wrangler>,
+    pub(super) wrangler: Wrangler,
 }
 
 impl<'a> Release<'a> {
@@ -59,6 +59,9 @@ impl<'a> Release<'a> {
         target: &'a Target,
         (head, commit): (Head, String),
     ) -> anyhow::Result<Release<'a>> {
+        // Looked for first: without it nothing can be shipped, and nothing must be changed.
+        let cloud = &target.cloudflare;
+        let wrangler = Wrangler::find(&ctx.root, cloud.base(), cloud.account())?;
         let mut databases = Vec::new();
         for database in &workspace.pipeline.databases {
             let files = migrations::gather(&workspace.root, database)?;
@@ -90,7 +93,7 @@ impl<'a> Release<'a> {
             applied: BTreeMap::new(),
             warnings: workspace.warnings.clone(),
             notes: BTreeSet::new(),
-            wrangler: None,
+            wrangler,
         };
         release.refresh()?;
         Ok(release)

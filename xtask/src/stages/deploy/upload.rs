@@ -128,7 +128,7 @@ impl Release<'_> {
         part: &Part<'_>,
         command: impl Fn(&Wrangler, &Upload<'_>) -> Command,
     ) -> anyhow::Result<Command> {
-        let (Some(wrangler), Some(effective)) = (&self.wrangler, &part.effective) else {
+        let Some(effective) = &part.effective else {
             anyhow::bail!("{} is uploaded before it was built", part.name());
         };
         let folder = self.ctx.state().join("derived").join(part.name());
@@ -148,7 +148,7 @@ impl Release<'_> {
             .with_context(|| format!("failed to write {}", config.display()))?;
         let message = format!("xtask {} {}", self.commit, digest_mark(&part.digest));
         Ok(command(
-            wrangler,
+            &self.wrangler,
             &Upload {
                 worker: part.name(),
                 dir: &part.worker.dir,

@@ -23,7 +23,9 @@ fn the_error_lists_every_mistake_of_every_file() {
           why: a/wrangler.toml:1:8: error: invalid TOML: string values must be quoted, expected literal string
                b/wrangler.jsonc:1:26: error: invalid JSON: expected a comma before this
                pipeline.toml:2:1: error: unknown key `project.nmae`; did you mean `name`?
-               pipeline.toml:8:8: error: `workers.c.path`: `c` does not exist"#]].assert_eq(&render(&error));
+               pipeline.toml:8:8: error: `workers.c.path`: `c` does not exist
+          fix: correct the places above, then see whether all is well:
+               cargo xtask deploy --cloud local --dry-run"#]].assert_eq(&render(&error));
 }
 
 #[test]
