@@ -87,6 +87,12 @@ fn mistakes_in_the_repo_are_refused_with_a_place_and_a_fix() {
           fix: did you mean `agent`?"#]],
     );
 
+    broken_files_are_refused_with_their_place(&mut refusals);
+    every_mistake_is_told_at_once(&mut refusals);
+}
+
+#[track_caller]
+fn broken_files_are_refused_with_their_place(refusals: &mut Refusals) {
     refusals
         .world
         .edit("pipeline.toml", "[workers.site\npath = 1\n");
@@ -137,8 +143,6 @@ fn mistakes_in_the_repo_are_refused_with_a_place_and_a_fix() {
           why: workers/site/wrangler.toml:19:1: error: `services`: `API` is bound to `smal-api`, a worker this repo does not ship; did you mean `small-api`?
           fix: correct the place above, then see whether all is well:
                cargo xtask deploy --cloud local --dry-run"#]]);
-
-    every_mistake_is_told_at_once(&mut refusals);
 }
 
 #[track_caller]
