@@ -7,6 +7,9 @@
 )]
 #![expect(dead_code, reason = "each test binary uses its own part of this")]
 
+#[path = "../../../tests/support/packages.rs"]
+mod packages;
+
 use std::fmt;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -272,17 +275,12 @@ fn spawn(state: &Path, arguments: &[String]) -> (Child, u16) {
     (child, port)
 }
 
-/// The `node_modules` with wrangler, miniflare and node.
+/// The `node_modules` with wrangler, miniflare and node; this repo's own are installed if they are not.
 pub fn node_modules() -> PathBuf {
     let modules = match std::env::var("LOCAL_CLOUD_NODE_MODULES") {
         Ok(modules) => PathBuf::from(modules),
-        Err(_) => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules"),
+        Err(_) => packages::node_modules().to_owned(),
     };
-    assert!(
-        modules.join("wrangler/wrangler-dist/cli.js").is_file(),
-        "no wrangler in {}: run `npm ci --ignore-scripts` at the repo root",
-        modules.display()
-    );
     modules.canonicalize().expect("node_modules exists")
 }
 
