@@ -5,3 +5,4 @@ pub mod deploy;
 pub mod effects;
 pub mod local;
 pub mod rehearse;
+pub mod tidy;
