@@ -87,5 +87,6 @@ fn no_file_names_a_machine_or_a_registry() {
         docs/notes.md:2: error: names the package registry HOST
             fix: leave it to the user's own settings: a mirror must do as well
         docs/notes.md:2: error: names a folder of somebody's machine: FOLDER
-            fix: make it relative to the repo, or ask for a temporary folder"#]].assert_eq(&shown);
+            fix: make it relative to the repo, or ask for a temporary folder"#]]
+    .assert_eq(&shown);
 }

@@ -158,7 +158,9 @@ impl Reader {
         };
         // A step inside brackets would be seen by no rule.
         let hides = value.starts_with(['{', '['])
-            && ["uses:", "run:", "continue-on-error:"].iter().any(|key| value.contains(key));
+            && ["uses:", "run:", "continue-on-error:"]
+                .iter()
+                .any(|key| value.contains(key));
         if !closed || hides {
             self.document.unreadable.push(number);
         }
@@ -302,8 +304,9 @@ mod tests {
 
     #[test]
     fn what_it_cannot_read_it_says() {
-        let document =
-            Document::read("a: &anchor 1\nb: *anchor\nc: {\n  d: 1 }\nplain words\n? e\nsteps: [{ run: x }]\n");
+        let document = Document::read(
+            "a: &anchor 1\nb: *anchor\nc: {\n  d: 1 }\nplain words\n? e\nsteps: [{ run: x }]\n",
+        );
         assert_eq!(document.unreadable, [1, 2, 3, 5, 6, 7]);
     }
 }
