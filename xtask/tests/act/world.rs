@@ -1,0 +1,235 @@
+//! A copy of the repo, act to run its workflows, and what a run leaves behind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use xtask::tools::git::Git;
+
+use crate::setup;
+use crate::tools::tools;
+
+/// The secrets the deployed workers need; none may be seen anywhere.
+const SECRETS: [(&str, &str); 5] = [
+    ("ADMIN_KEY", "canary-admin-key"),
+    ("FB_EMAIL", "canary-fb-email"),
+    ("FB_PASSWORD", "canary-fb-password"),
+    ("FB_SECRET", "canary-fb-secret"),
+    ("GOOGLE_SECRET", "canary-google-secret"),
+];
+
+/// A copy of this repo as a repository of its own, and what its runs leave behind.
+pub struct World {
+    folder: TempDir,
+    /// One workflow at a time: each of them uses all the CPU there is.
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl World {
+    /// A fresh copy, committed on `main`.
+    pub fn new() -> World {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        setup::node_modules();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder");
+        let world = World {
+            folder,
+            _alone: alone,
+        };
+        for name in ["store/cache", "store/artifacts", "store/reports"] {
+            fs::create_dir_all(world.path(name)).expect("a folder can be made");
+        }
+        let own = setup::own_repo();
+        let files = Git::open(own)
+            .and_then(|git| git.files())
+            .expect("this is a repository");
+        for file in files.iter().filter(|file| own.join(file).is_file()) {
+            let to = world.repo().join(file);
+            fs::create_dir_all(to.parent().expect("a file has a folder")).expect("it can be made");
+            fs::copy(own.join(file), to).expect("a file can be copied");
+        }
+        world.replace("pipeline.toml", "\nport = 8787", "\nport = 0");
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The copy.
+    pub fn repo(&self) -> PathBuf {
+        self.path("repo")
+    }
+
+    /// Changes a file and commits.
+    pub fn replace(&self, file: &str, from: &str, to: &str) {
+        let path = self.repo().join(file);
+        let text = fs::read_to_string(&path).expect("the file is there");
+        assert!(text.contains(from), "{file} no longer says {from:?}");
+        fs::write(&path, text.replacen(from, to, 1)).expect("it can be written");
+        Git::commit_all(&self.repo(), "main", &format!("{file}: a change")).expect("a commit");
+    }
+
+    /// Runs a workflow for an event. `xtask` is the program `cargo xtask` starts.
+    pub fn act(&self, event: &str, workflow: &str, payload: &str, xtask: &Path) -> Run {
+        let stubs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/actions");
+        let store = self.path("store");
+        fs::write(self.path("event.json"), payload).expect("a file can be written");
+        let secrets: Vec<String> = SECRETS.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        fs::write(self.path("secrets"), secrets.join("\n")).expect("a file can be written");
+        for name in ["calls", "reports", "artifacts"] {
+            let _ = fs::remove_file(store.join(name));
+            let _ = fs::remove_dir_all(store.join(name));
+        }
+        fs::create_dir_all(store.join("reports")).expect("a folder can be made");
+        fs::create_dir_all(store.join("artifacts")).expect("a folder can be made");
+
+        let mut act = Command::new(tools().join("venv/bin/act"));
+        act.current_dir(self.repo())
+            .arg(event)
+            .args(["--workflows", &format!(".github/workflows/{workflow}.yml")])
+            .args(["--platform", "ubuntu-latest=-self-hosted"])
+            .args([
+                "--no-skip-checkout",
+                "--no-cache-server",
+                "--concurrent-jobs",
+                "2",
+            ])
+            .arg("--action-cache-path")
+            .arg(self.path("act"))
+            .arg("--eventpath")
+            .arg(self.path("event.json"))
+            .arg("--secret-file")
+            .arg(self.path("secrets"));
+        for (action, at) in used_actions() {
+            let name = action.trim_start_matches("actions/");
+            let stub = stubs.join(name).display().to_string();
+            act.args(["--local-repository", &format!("{action}@{at}={stub}")]);
+        }
+        let cargo = option_env!("CARGO").unwrap_or("cargo").to_owned();
+        let variables = [
+            ("ACT_STORE", store.display().to_string()),
+            ("ACT_REPO", self.repo().display().to_string()),
+            ("ACT_OWN_REPO", setup::own_repo().display().to_string()),
+            ("ACT_STUBS", stubs.display().to_string()),
+            ("ACT_XTASK", xtask.display().to_string()),
+            ("ACT_CARGO", cargo),
+            ("XTASK_CLOUD", "local".to_owned()),
+            (
+                "XTASK_LOCAL_CLOUD_BIN",
+                setup::local_cloud().display().to_string(),
+            ),
+            (
+                "NODE_COMPILE_CACHE",
+                setup::compile_cache().display().to_string(),
+            ),
+        ];
+        for (name, value) in variables {
+            act.args(["--env", &format!("{name}={value}")]);
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(stubs.join("bin")).chain(std::env::split_paths(&path));
+        act.env("PATH", std::env::join_paths(folders).expect("a PATH"));
+        let output = act.output().expect("act can be started");
+        Run::of(&output, &store)
+    }
+}
+
+/// What a workflow's run left behind.
+pub struct Run {
+    /// Whether every job succeeded.
+    pub success: bool,
+    /// The log.
+    pub said: String,
+    /// The calls of cargo and of the caches.
+    pub calls: Vec<String>,
+    /// The reports of all jobs: the job's name, and the report.
+    reports: Vec<(String, Value)>,
+}
+
+impl Run {
+    fn of(output: &Output, store: &Path) -> Run {
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut reports = Vec::new();
+        for entry in fs::read_dir(store.join("reports")).expect("the folder is there") {
+            let path = entry.expect("it can be listed").path();
+            let text = fs::read_to_string(&path).expect("a report can be read");
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let job = name.split('-').next().unwrap_or_default().to_owned();
+            reports.push((job, serde_json::from_str(&text).expect("a report is JSON")));
+        }
+        let calls = fs::read_to_string(store.join("calls")).unwrap_or_default();
+        let run = Run {
+            success: output.status.success(),
+            said,
+            calls: calls.lines().map(str::to_owned).collect(),
+            reports,
+        };
+        for (name, value) in SECRETS {
+            assert!(!run.said.contains(value), "the log shows {name}");
+            let reports = format!("{:?}", run.reports);
+            assert!(!reports.contains(value), "a report shows {name}");
+        }
+        run
+    }
+
+    /// Fails with the log unless every job succeeded.
+    #[track_caller]
+    pub fn expect_success(&self) {
+        assert!(self.success, "the workflow failed:\n{}", self.said);
+    }
+
+    /// The calls of xtask, sorted: jobs run side by side.
+    pub fn xtask_calls(&self) -> Vec<&str> {
+        let calls = self
+            .calls
+            .iter()
+            .filter_map(|call| call.strip_prefix("cargo xtask "));
+        let mut calls: Vec<&str> = calls.collect();
+        calls.sort_unstable();
+        calls
+    }
+
+    /// The report of the one job with this name.
+    #[track_caller]
+    pub fn report(&self, job: &str) -> &Value {
+        let found = self.reports.iter().find(|(name, _)| name == job);
+        let (_, report) = found.unwrap_or_else(|| panic!("no report of `{job}`:\n{}", self.said));
+        report
+    }
+}
+
+/// Every action of every workflow, with the commit it is pinned to.
+fn used_actions() -> BTreeSet<(String, String)> {
+    let github = setup::own_repo().join(".github");
+    let mut folders = vec![github];
+    let mut found = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("it can be listed").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a workflow is text");
+            let uses = text
+                .lines()
+                .filter_map(|line| line.split("uses: actions/").nth(1));
+            for (action, at) in uses.filter_map(|uses| uses.split_once('@')) {
+                let repository = action.split('/').next().unwrap_or_default();
+                let at = at.split_whitespace().next().unwrap_or_default();
+                found.insert((format!("actions/{repository}"), at.to_owned()));
+            }
+        }
+    }
+    assert!(found.len() >= 4, "the workflows use {found:?}");
+    found
+}
