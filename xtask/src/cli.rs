@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::error::{Fail, exit_of, render};
 use crate::interrupt::Interrupt;
 use crate::report::Report;
-use crate::stages::{ci, deploy, local, rehearse};
+use crate::stages::{ci, deploy, local, rehearse, tidy};
 use crate::tools::local_cloud;
 use crate::ui::{Format, Ui};
 
@@ -89,6 +89,8 @@ enum Verb {
     Local(LocalArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
     Rehearse(RehearseArgs),
+    /// Check the repo's own rules: workflows, file sizes, documents, dependencies
+    Tidy,
 }
 
 #[derive(Debug, Args)]
@@ -256,6 +258,7 @@ impl Verb {
             Verb::Deploy(_) => "deploy",
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
+            Verb::Tidy => "tidy",
         }
     }
 
@@ -264,6 +267,7 @@ impl Verb {
             Verb::Ci(args) => ci::ci(ctx, &args.into()).map(Some),
             Verb::Deploy(args) => deploy::deploy(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
+            Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
         }
     }

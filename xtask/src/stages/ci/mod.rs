@@ -2,6 +2,7 @@
 
 mod audit;
 mod facts;
+mod judge;
 mod packages;
 mod plan;
 mod runner;

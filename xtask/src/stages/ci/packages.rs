@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
+use crate::digest;
+
 /// A package manager, told by its lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {
@@ -110,13 +112,31 @@ pub fn install_of(root: &Path, dir: &Path) -> Option<Install> {
                 dir: folder.strip_prefix(root).unwrap_or(&folder).to_owned(),
                 lockfile: (*lockfile).to_owned(),
                 manager: *manager,
-                current: mark(*manager) >= lock,
+                current: mark(*manager).is_some()
+                    && (mark(*manager) >= lock || stamped(&folder, lockfile)),
             });
         }
         if folder == root || !folder.pop() {
             return None;
         }
     }
+}
+
+/// Where an install notes the lock file it installed. File times alone do not tell: a checkout makes every file new.
+fn stamp_file(folder: &Path) -> PathBuf {
+    folder.join("node_modules/.xtask-installed")
+}
+
+/// Notes that a folder's packages are those of its lock file.
+pub fn stamp(folder: &Path, lockfile: &str) -> std::io::Result<()> {
+    let text = std::fs::read_to_string(folder.join(lockfile))?;
+    std::fs::write(stamp_file(folder), digest::text(&text))
+}
+
+fn stamped(folder: &Path, lockfile: &str) -> bool {
+    let noted = std::fs::read_to_string(stamp_file(folder)).unwrap_or_default();
+    let text = std::fs::read_to_string(folder.join(lockfile));
+    text.is_ok_and(|text| noted == digest::text(&text))
 }
 
 /// A package.json, as far as checks need it.
@@ -283,5 +303,16 @@ mod tests {
         assert_eq!(of("b"), Some((PathBuf::from("b"), Manager::Pnpm, false)));
         write("node_modules/.package-lock.json");
         assert_eq!(of("a"), Some((PathBuf::new(), Manager::Npm, true)));
+        // A checkout makes the lock file newer than what is installed; the stamp tells that nothing changed.
+        stamp(root, "package-lock.json").unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH;
+        let mark = std::fs::File::options()
+            .write(true)
+            .open(root.join("node_modules/.package-lock.json"))
+            .unwrap();
+        mark.set_modified(long_ago).unwrap();
+        assert_eq!(of("a"), Some((PathBuf::new(), Manager::Npm, true)));
+        std::fs::write(root.join("package-lock.json"), "{\"changed\":1}").unwrap();
+        assert_eq!(of("a"), Some((PathBuf::new(), Manager::Npm, false)));
     }
 }

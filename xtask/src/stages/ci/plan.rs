@@ -21,8 +21,8 @@ const CHECK_MAX: Duration = Duration::from_secs(10 * 60);
 /// What a step's output has to be read for, besides its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Installs packages: never cached, its own look at the disk decides.
-    Install,
+    /// Installs the packages of a lock file: never cached, its own look at the disk decides.
+    Install(Install),
     /// Prints what tsc prints.
     TypeCheck,
     /// `wrangler types --check`.
@@ -105,7 +105,8 @@ pub fn plan(material: &Material<'_>) -> CiPlan {
         None,
     );
     for install in &material.facts.installs {
-        ci.push(install_step(material, install), Kind::Install, None);
+        let kind = Kind::Install(install.clone());
+        ci.push(install_step(material, install), kind, None);
     }
     for checks in &material.facts.workers {
         types(&mut ci, material, checks);
