@@ -279,7 +279,8 @@ impl Drop for World {
 fn start_cloud(root: &Path) -> (Child, u16) {
     let state = root.join(".xtask/local-cloud");
     let mut child = Command::new(cloud_binary())
-        .args(["serve", "--exit-with-stdin", "--port", "0", "--state"])
+        .args(["serve", "--exit-with-stdin", "--subdomain", "kiamichi"])
+        .args(["--port", "0", "--state"])
         .arg(&state)
         .arg("--repo-root")
         .arg(root)
