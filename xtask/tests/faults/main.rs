@@ -25,8 +25,9 @@ use crate::points::{Point, SCENARIOS, Scenario};
 use crate::world::{Run, World};
 
 const SEED: u64 = 20_261_123;
-/// The sample: so many points, and no new one after so long. CI gives the whole test three minutes.
-const SAMPLE_POINTS: usize = 30;
+/// The sample: so many points, so that a seed means the same points on every machine, and no new one after so long. CI
+/// gives the whole test three minutes.
+const SAMPLE_POINTS: usize = 12;
 const SAMPLE_TIME: Duration = Duration::from_secs(120);
 /// Points that once went wrong: every sample begins with them.
 const REGRESSIONS: [&str; 3] = [

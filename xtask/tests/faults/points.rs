@@ -54,6 +54,13 @@ pub struct Point {
     pub kind: Kind,
 }
 
+impl Point {
+    /// True when a version is uploaded and wrangler never hears of it.
+    pub fn loses_the_answer_to_an_upload(&self) -> bool {
+        self.method == "POST" && self.path.ends_with("/versions") && self.kind == Kind::DropAfter
+    }
+}
+
 impl Scenario {
     pub fn name(self) -> &'static str {
         match self {
