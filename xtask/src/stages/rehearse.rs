@@ -1,7 +1,6 @@
 //! `cargo xtask rehearse`: the whole pipeline, offline, on a copy of the repo and a fresh local cloud. Nothing of the
 //! repo itself is changed, and no real secret is used.
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -105,18 +104,8 @@ fn install(ctx: &Ctx) -> anyhow::Result<()> {
         .fix("install the repo's packages with its own package manager, then run the command again")
         .into());
     }
-    let command = Command {
-        display: "npm ci --ignore-scripts --no-audit --no-fund".to_owned(),
-        program: "npm".to_owned(),
-        argv: ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            .map(str::to_owned)
-            .to_vec(),
-        cwd: root.clone(),
-        env: BTreeMap::new(),
-        secret_env: Vec::new(),
-        env_remove: Vec::new(),
-        secrets_on_stdin: Vec::new(),
-    };
+    let argv = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+    let command = Command::new("npm", &argv, root);
     let mut plan = Plan::new(STAGE);
     let step = Step::new(
         "install",

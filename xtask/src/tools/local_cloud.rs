@@ -238,6 +238,7 @@ fn binary(ctx: &Ctx) -> anyhow::Result<PathBuf> {
     let program = folder.join(format!("local-cloud{}", std::env::consts::EXE_SUFFIX));
     let mut argv = vec![
         "build".to_owned(),
+        "--quiet".to_owned(),
         "--package".to_owned(),
         "local-cloud".to_owned(),
     ];
@@ -247,24 +248,15 @@ fn binary(ctx: &Ctx) -> anyhow::Result<PathBuf> {
     if !program.is_file() {
         ctx.ui
             .info("building the local cloud (once; it takes a minute or two)");
-        argv.push("--quiet".to_owned());
-    } else {
-        argv.push("--quiet".to_owned());
     }
-    let command = Command {
-        display: format!("cargo {}", argv.join(" ")),
-        program: ctx.env.var("CARGO").unwrap_or("cargo").to_owned(),
-        argv,
-        cwd: own_repo(),
-        env: folder
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let cargo = ctx.env.var("CARGO").unwrap_or("cargo");
+    let mut command = Command::new(cargo, &argv, &own_repo());
+    command.env.extend(
+        folder
             .parent()
-            .map(|target| ("CARGO_TARGET_DIR".to_owned(), target.display().to_string()))
-            .into_iter()
-            .collect(),
-        secret_env: Vec::new(),
-        env_remove: Vec::new(),
-        secrets_on_stdin: Vec::new(),
-    };
+            .map(|target| ("CARGO_TARGET_DIR".to_owned(), target.display().to_string())),
+    );
     let status = process::run_foreground(&command, &ctx.env, &ctx.ui.mask())?;
     if status != 0 {
         return Err(Fail::setup("the local cloud could not be built")
