@@ -1,8 +1,9 @@
 //! The fault sweep of `deploy`: every request it makes fails, is lost, or is the last thing it does. Afterwards every
 //! worker serves the old release or every worker the new one, or exit 4 names what differs; and a rerun converges.
 //!
-//! `cargo test` tries a seeded sample (`XTASK_SWEEP_SEED`), `scripts/sweep.sh` all points. One point again:
-//! `XTASK_SWEEP_POINT='update POST /workers/scripts/sweep-beta/deployments 2 drop-after'`.
+//! `cargo test` tries a seeded sample (`XTASK_SWEEP_SEED`) of six kinds of faults; `scripts/sweep.sh` (`XTASK_SWEEP=full`) gives
+//! every request three, and `XTASK_SWEEP=every-kind` all six. `XTASK_SWEEP_FROM=200` goes on where an earlier run was stopped:
+//! the same seed means the same order. One point again: `XTASK_SWEEP_POINT='update POST /workers/scripts/sweep-beta/deployments 2 drop-after'`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -35,7 +36,7 @@ const REGRESSIONS: [&str; 3] = [
     "update POST /workers/scripts/sweep-beta/deployments 2 500-from-then-on",
     "update PUT /workers/scripts/sweep-alpha/schedules 1 500-from-then-on",
     // All promoted, nothing recorded: the record must bear the id of the versions' tag.
-    "update POST /workers/scripts/sweep-gamma/deployments 2 kill-after",
+    "update POST /workers/scripts/sweep-alpha/deployments 2 kill-after",
 ];
 /// Worlds side by side.
 const WORLDS: usize = 2;
@@ -55,28 +56,43 @@ struct Tried {
 fn no_fault_leaves_a_release_half_done() {
     let started = Instant::now();
     let setting = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let full = setting("XTASK_SWEEP").is_some_and(|value| value == "full");
+    let number = |name: &str| {
+        let text = setting(name)?;
+        Some(
+            text.parse()
+                .unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")),
+        )
+    };
+    let sweep = setting("XTASK_SWEEP");
     let wanted = setting("XTASK_SWEEP_POINT");
-    let seed = setting("XTASK_SWEEP_SEED").map_or(SEED, |text| {
-        text.parse().expect("XTASK_SWEEP_SEED is a number")
-    });
+    let seed = number("XTASK_SWEEP_SEED").unwrap_or(SEED);
+    let from = number("XTASK_SWEEP_FROM").unwrap_or(0);
     let mut points = all_points(wanted.as_deref());
+    match sweep.as_deref() {
+        None | Some("every-kind") => {}
+        Some("full") => points.retain(Point::is_hard),
+        Some(other) => panic!("XTASK_SWEEP is `full` or `every-kind`, not `{other}`"),
+    }
     let of = points.len();
     if let Some(wanted) = &wanted {
         points.retain(|point| point.to_string().contains(wanted.as_str()));
         assert!(!points.is_empty(), "no point is named `{wanted}`");
     } else {
         points::shuffle(&mut points, seed);
-        if !full {
+        if sweep.is_none() {
             points = sample(points);
         }
     }
-    let sample = !full && wanted.is_none();
-    let tried = try_all(points, sample.then_some(started + SAMPLE_TIME));
+    let skipped = usize::try_from(from)
+        .unwrap_or(usize::MAX)
+        .min(points.len());
+    points.drain(..skipped);
+    let sample = sweep.is_none() && wanted.is_none();
+    let tried = try_all(points, skipped, sample.then_some(started + SAMPLE_TIME));
     let missed = tried.iter().filter(|one| one.missed).count();
     let failed: Vec<&Tried> = tried.iter().filter(|one| !one.wrong.is_empty()).collect();
     eprintln!(
-        "fault sweep: seed {seed}, tried {} of {of} points ({missed} met no request), {} failed, {} s",
+        "fault sweep: seed {seed}, tried {} of {of} points from number {from} on ({missed} met no request), {} failed, {} s",
         tried.len(),
         failed.len(),
         started.elapsed().as_secs()
@@ -138,7 +154,7 @@ fn all_points(wanted: Option<&str>) -> Vec<Point> {
     })
 }
 
-fn try_all(points: Vec<Point>, until: Option<Instant>) -> Vec<Tried> {
+fn try_all(points: Vec<Point>, skipped: usize, until: Option<Instant>) -> Vec<Tried> {
     let (all, queue) = (points.len(), Mutex::new(VecDeque::from(points)));
     let tried = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -151,7 +167,8 @@ fn try_all(points: Vec<Point>, until: Option<Instant>) -> Vec<Tried> {
                     let one = try_one(&mut world, &point);
                     let mut tried = tried.lock().expect("the list");
                     tried.push(one);
-                    say(tried.last().expect("it was just added"), tried.len(), all);
+                    let last = tried.last().expect("it was just added");
+                    say(last, skipped + tried.len(), skipped + all);
                 }
             });
         }

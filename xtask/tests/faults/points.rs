@@ -129,6 +129,18 @@ impl Point {
         world.post("/_local/faults", &fault);
     }
 
+    /// True for one of the three faults that every request suffers in the full sweep: it is refused for good, its connection
+    /// breaks, and xtask dies at it; the latter two after the work is done, if there is any, because that is the harder case.
+    /// The other kinds are milder forms of these.
+    pub fn is_hard(&self) -> bool {
+        match self.kind {
+            Kind::Status500Always => true,
+            Kind::Status500 => false,
+            Kind::DropBefore | Kind::KillBefore => self.reads(),
+            Kind::DropAfter | Kind::KillAfter => true,
+        }
+    }
+
     /// True when the request changes nothing.
     pub fn reads(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "EDGE")

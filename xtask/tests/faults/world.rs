@@ -1,4 +1,4 @@
-//! A repo of three tiny workers, and a local cloud of its own to ship it to. Knows nothing of faults.
+//! A repo of two tiny workers, and a local cloud of its own to ship it to. Knows nothing of faults.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -235,7 +235,7 @@ impl World {
     /// What the public sees of a worker.
     pub fn alive(&self, worker: &str) -> (u16, Value) {
         let host = match worker {
-            "gamma" => "gamma.sweep.test".to_owned(),
+            "alpha" => payload::DOMAIN.to_owned(),
             _ => format!("{}.kiamichi.localhost", script(worker)),
         };
         let (status, text) = self.http("GET", &host, &format!("/alive/{worker}"), "");
