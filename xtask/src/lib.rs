@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod live;
 pub mod mask;
 pub mod plan;
+pub mod preview;
 pub mod report;
 pub mod run;
 pub mod stages;

@@ -1,0 +1,6 @@
+//! What a preview is called and how it is known again: shared by `preview`, which makes it, and `cleanup`, which takes
+//! it down. Pure: names in, names out.
+
+pub mod names;
+
+pub use names::Key;

@@ -1,0 +1,225 @@
+//! The names and tags of a preview. A name alone is never enough to delete something: it says which preview something
+//! would belong to, the tags (Workers) and markers (databases, namespaces, buckets) say that it does.
+
+use crate::digest;
+
+/// Cloudflare takes no longer name for a script or a bucket, and DNS no longer label.
+const LENGTH_MAX: usize = 63;
+
+/// Hex digits of the hash in a name that had to be shortened.
+const HASH_LENGTH: usize = 8;
+
+/// The tag every Worker of every preview carries.
+pub const TAG: &str = "xtask-preview";
+
+/// The table of a preview's database that says whose it is: `repo` (a [`repo_hash`]) and `preview` (a [`Key::suffix`]).
+pub const MARKER_TABLE: &str = "xtask_preview";
+
+/// The KV key, and the R2 object with `.json` behind it, that holds the [`marker`] of a preview's namespace or bucket.
+pub const MARKER_KEY: &str = "xtask-preview";
+
+/// Which preview.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// That of a pull request.
+    Pr(u64),
+    /// The one preview that belongs to no pull request.
+    None,
+}
+
+impl Key {
+    /// What the name of everything that belongs to the preview ends in.
+    pub fn suffix(self) -> String {
+        match self {
+            Key::Pr(number) => format!("pr-{number}-preview"),
+            Key::None => "preview".to_owned(),
+        }
+    }
+
+    /// The preview as a person says it: `the preview of PR 7`.
+    pub fn shown(self) -> String {
+        match self {
+            Key::Pr(number) => format!("the preview of PR {number}"),
+            Key::None => "the preview".to_owned(),
+        }
+    }
+
+    /// The tag of the Workers of this preview.
+    pub fn tag(self) -> String {
+        match self {
+            Key::Pr(number) => format!("{TAG}-pr-{number}"),
+            Key::None => format!("{TAG}-no-pr"),
+        }
+    }
+}
+
+/// The name of a Worker's preview. One that would be too long is shortened; a hash of the whole keeps it unique, and
+/// the end stays as it is, so that the name still tells whose it is.
+pub fn script(base: &str, key: Key) -> String {
+    shortened(base, key)
+}
+
+/// The name of a preview's database, namespace or bucket. Only what every one of the three accepts: lowercase letters,
+/// digits and dashes; a hash keeps names apart that would fall together by that.
+pub fn resource(base: &str, key: Key) -> String {
+    let plain = |c: char| match c.to_ascii_lowercase() {
+        c @ ('a'..='z' | '0'..='9') => c,
+        _ => '-',
+    };
+    let clean: String = base.chars().map(plain).collect();
+    let clean = clean.trim_matches('-');
+    if clean == base {
+        return shortened(base, key);
+    }
+    let hash = hash_of(base, key);
+    let kept = format!("{clean}-{hash}");
+    shortened(kept.trim_start_matches('-'), key)
+}
+
+/// Which preview a name belongs to, by its end; `None` for every other name. Not a proof: see [`is_ours`].
+pub fn parse(name: &str) -> Option<Key> {
+    let base = name.strip_suffix("-preview")?;
+    if base.is_empty() {
+        return None;
+    }
+    let number = base.rsplit_once("-pr-").filter(|(base, digits)| {
+        // `+7` and `07` are numbers, too, but never of our making.
+        !base.is_empty()
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0')
+    });
+    match number.and_then(|(_, digits)| digits.parse().ok()) {
+        Some(number) => Some(Key::Pr(number)),
+        None => Some(Key::None),
+    }
+}
+
+/// Tells repos on one account apart: 12 hex digits.
+pub fn repo_hash(account: &str, project: &str) -> String {
+    digest::text(&format!("{account}\n{project}"))[..12].to_owned()
+}
+
+/// The tags of a preview's Worker. `repo` is a [`repo_hash`].
+pub fn tags(key: Key, repo: &str) -> Vec<String> {
+    vec![TAG.to_owned(), key.tag(), format!("xtask-repo-{repo}")]
+}
+
+/// True when a Worker with these tags is of this preview of this repo.
+pub fn is_ours<S: AsRef<str>>(tags: &[S], key: Key, repo: &str) -> bool {
+    self::tags(key, repo)
+        .iter()
+        .all(|wanted| tags.iter().any(|tag| tag.as_ref() == wanted))
+}
+
+/// What stands in a preview's namespace under [`MARKER_KEY`], and in its bucket.
+pub fn marker(key: Key, repo: &str) -> String {
+    serde_json::json!({"repo": repo, "preview": key.suffix()}).to_string()
+}
+
+/// True when a text is the [`marker`] of this preview of this repo, whatever else it says.
+pub fn is_marker(text: &str, key: Key, repo: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text)
+        .is_ok_and(|found| found["repo"] == repo && found["preview"] == key.suffix().as_str())
+}
+
+fn shortened(base: &str, key: Key) -> String {
+    let suffix = key.suffix();
+    let full = format!("{base}-{suffix}");
+    if full.len() <= LENGTH_MAX {
+        return full;
+    }
+    let hash = hash_of(base, key);
+    let room = LENGTH_MAX - suffix.len() - hash.len() - 2;
+    let mut end = room.min(base.len());
+    while !base.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = base[..end].trim_end_matches(['-', '_']);
+    format!("{kept}-{hash}-{suffix}")
+}
+
+fn hash_of(base: &str, key: Key) -> String {
+    digest::text(&format!("{base}-{}", key.suffix()))[..HASH_LENGTH].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_its_preview_by_its_end() {
+        assert_eq!(script("site", Key::Pr(7)), "site-pr-7-preview");
+        assert_eq!(script("site", Key::None), "site-preview");
+        for (name, key) in [
+            ("site-pr-7-preview", Some(Key::Pr(7))),
+            ("site-preview", Some(Key::None)),
+            ("a-pr-1-pr-22-preview", Some(Key::Pr(22))),
+            ("site-pr-07-preview", Some(Key::None)),
+            ("site-pr-preview", Some(Key::None)),
+            ("-pr-7-preview", Some(Key::None)),
+            ("site-pr-99999999999999999999-preview", Some(Key::None)),
+            ("-preview", None),
+            ("preview", None),
+            ("site", None),
+            ("site-pr-7", None),
+            ("site-previews", None),
+        ] {
+            assert_eq!(parse(name), key, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_shortened_and_stays_its_own() {
+        let long = "a".repeat(60);
+        let name = script(&long, Key::Pr(1234));
+        assert_eq!(name.len(), 63);
+        assert_eq!(parse(&name), Some(Key::Pr(1234)));
+        let other = script(&format!("{}b", "a".repeat(59)), Key::Pr(1234));
+        assert_ne!(name, other, "the hash keeps them apart");
+        assert_eq!(script(&"a".repeat(55), Key::None).len(), 63);
+        assert!(script(&"a".repeat(56), Key::None).contains('-'));
+        // A dash where it is cut is not doubled.
+        let dashed = format!("{}-{}", "a".repeat(34), "b".repeat(30));
+        assert!(!script(&dashed, Key::Pr(1_234_567)).contains("--"));
+        for length in 1..=63 {
+            for key in [Key::None, Key::Pr(1), Key::Pr(u64::MAX)] {
+                let name = script(&"x".repeat(length), key);
+                assert_eq!(crate::config::names::script_name_mistake(&name), None);
+                assert_eq!(parse(&name), Some(key));
+            }
+        }
+    }
+
+    #[test]
+    fn a_resource_has_a_name_that_a_bucket_may_have() {
+        assert_eq!(resource("images", Key::Pr(7)), "images-pr-7-preview");
+        let odd = resource("My_Data Base", Key::Pr(7));
+        assert!(odd.starts_with("my-data-base-") && odd.ends_with("-pr-7-preview"));
+        assert_ne!(resource("my-data-base", Key::Pr(7)), odd);
+        assert_ne!(
+            resource("my_data-base", Key::Pr(7)),
+            resource("my-data_base", Key::Pr(7))
+        );
+        for base in ["größe", "-x-", "___", &"Z".repeat(80)] {
+            let name = resource(base, Key::Pr(7));
+            assert_eq!(
+                crate::config::names::bucket_name_mistake(&name),
+                None,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn tags_and_markers_tell_repos_and_previews_apart() {
+        let (ours, theirs) = (repo_hash("acc", "shop"), repo_hash("acc", "blog"));
+        assert_ne!(ours, theirs);
+        assert!(is_ours(&tags(Key::Pr(7), &ours), Key::Pr(7), &ours));
+        assert!(!is_ours(&tags(Key::Pr(7), &theirs), Key::Pr(7), &ours));
+        assert!(!is_ours(&tags(Key::Pr(8), &ours), Key::Pr(7), &ours));
+        assert!(!is_ours(&tags(Key::None, &ours), Key::Pr(7), &ours));
+        assert!(is_marker(&marker(Key::Pr(7), &ours), Key::Pr(7), &ours));
+        assert!(!is_marker(&marker(Key::Pr(7), &ours), Key::Pr(70), &ours));
+        assert!(!is_marker("{}", Key::Pr(7), &ours));
+    }
+}
