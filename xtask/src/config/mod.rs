@@ -21,8 +21,9 @@ pub use durable::{DoMigration, RenamedClass, TransferredClass};
 pub use generated::generated_config;
 pub use pipeline::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Cloudflare,
-    Database, Deploy, Health, Local, Offline, Pipeline, Project, WorkerEntry, WorkersPlan, allowed,
-    allowed_before, unknown_allows,
+    DataReset, Database, Deploy, Health, Local, MissingSecrets, Offline, Pipeline, Preview,
+    PreviewData, PreviewSmoke, Project, WorkerEntry, WorkersPlan, allowed, allowed_before,
+    unknown_allows,
 };
 pub use routes::Route;
 pub use source::{Place, Problem, Problems};

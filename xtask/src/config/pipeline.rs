@@ -2,6 +2,7 @@
 //! wrangler configs.
 
 mod policy;
+mod preview;
 mod read;
 mod read_policy;
 
@@ -12,6 +13,7 @@ pub use self::policy::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Offline,
     WorkersPlan, allowed, allowed_before, unknown_allows,
 };
+pub use self::preview::{DataReset, MissingSecrets, Preview, PreviewData, PreviewSmoke};
 use super::source::Place;
 
 /// The whole of `pipeline.toml`.
@@ -29,6 +31,8 @@ pub struct Pipeline {
     pub health: Health,
     /// `[deploy]`.
     pub deploy: Deploy,
+    /// `[preview]`.
+    pub preview: Preview,
     /// `[local]`.
     pub local: Local,
     /// `[audit]`.

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::preview::read_preview;
 use super::read_policy::{bundle_max, read_allow, read_audit, read_budgets, read_bundle};
 use super::{Bundle, Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
 use crate::config::names;
@@ -43,12 +44,17 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         }
         Some((name, read_worker(root, &section, bundle)?))
     });
+    let workers: Vec<(String, WorkerEntry)> = workers.collect();
+    let names: Vec<&str> = workers.iter().map(|(name, _)| name.as_str()).collect();
+    let preview = file.section("preview");
+    let preview = preview.map(|preview| read_preview(&preview, &names));
     let databases = file.named_sections("databases").into_iter();
     let databases = databases.filter_map(|(name, section)| read_database(root, name, &section));
     let pipeline = Pipeline {
         project: read_project(root, file),
         cloudflare: read_cloudflare(file),
-        workers: workers.collect(),
+        workers,
+        preview: preview.unwrap_or_default(),
         databases: databases.collect(),
         health: file
             .section("health")

@@ -162,7 +162,7 @@ fn parse_bytes(text: &str) -> Option<u64> {
 }
 
 /// One of some words.
-fn word<T: Copy>(section: &Section<'_>, key: &str, words: &[(&str, T)]) -> Option<T> {
+pub(super) fn word<T: Copy>(section: &Section<'_>, key: &str, words: &[(&str, T)]) -> Option<T> {
     let text = section.string(key)?;
     let found = words.iter().find(|(word, _)| *word == text);
     if found.is_none() {
