@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::WranglerConfig;
@@ -41,7 +41,7 @@ pub struct Version {
 }
 
 /// What calls a worker, apart from other workers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Triggers {
     /// Whether `<worker>.<subdomain>.workers.dev` answers.
     pub workers_dev: bool,
@@ -83,6 +83,26 @@ impl Live {
 }
 
 impl Triggers {
+    /// What called a worker before an interrupted release began to set `wanted`: what is live, except where that is as
+    /// wanted already and the last record says otherwise.
+    #[must_use]
+    pub fn before_interrupted(recorded: &Triggers, live: &Triggers, wanted: &Triggers) -> Triggers {
+        let mut before = live.clone();
+        if (live.workers_dev, live.previews) == (wanted.workers_dev, wanted.previews) {
+            (before.workers_dev, before.previews) = (recorded.workers_dev, recorded.previews);
+        }
+        if live.crons == wanted.crons {
+            before.crons.clone_from(&recorded.crons);
+        }
+        if live.routes == wanted.routes {
+            before.routes.clone_from(&recorded.routes);
+        }
+        if live.domains == wanted.domains {
+            before.domains.clone_from(&recorded.domains);
+        }
+        before
+    }
+
     /// What a wrangler config asks for. Like wrangler, it says nothing of routes and crons that the config leaves out:
     /// those stay as they are live.
     pub fn wanted(config: &WranglerConfig, live: &Triggers) -> Triggers {
@@ -287,6 +307,22 @@ mod tests {
         );
         assert_eq!(live(&[("new", 50), ("old", 50)]).serving(), Some("old"));
         assert_eq!(live(&[]).serving(), None);
+    }
+
+    #[test]
+    fn an_interrupted_release_goes_back_to_the_recorded_triggers() {
+        let with = |cron: &str, domain: &str| Triggers {
+            crons: BTreeSet::from([cron.to_owned()]),
+            domains: BTreeSet::from([domain.to_owned()]),
+            ..Triggers::default()
+        };
+        let (recorded, wanted) = (with("0 6 * * *", "old"), with("0 7 * * *", "new"));
+        // The crons were set, the domains were changed by somebody else.
+        let live = with("0 7 * * *", "other");
+        assert_eq!(
+            Triggers::before_interrupted(&recorded, &live, &wanted),
+            with("0 6 * * *", "other")
+        );
     }
 
     #[test]

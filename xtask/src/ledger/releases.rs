@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::ledger::Database;
+use crate::live::Triggers;
 
 /// How a release ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,62 @@ pub struct Record {
     pub secrets: BTreeMap<String, Vec<String>>,
     /// Script name → content digest.
     pub digests: BTreeMap<String, String>,
+    /// The first line of the commit's message.
+    #[serde(default)]
+    pub subject: String,
+    /// Who ran it: `name@host pid 123`.
+    #[serde(default)]
+    pub by: String,
+    /// The CI run, when there was one.
+    #[serde(default)]
+    pub run_url: Option<String>,
+    /// Script name → what calls it as part of this release.
+    #[serde(default)]
+    pub triggers: BTreeMap<String, Triggers>,
+    /// Database → how far its schema is with this release.
+    #[serde(default)]
+    pub schema: BTreeMap<String, Level>,
+    /// Database → the restore point taken before this release's first migration of it.
+    #[serde(default)]
+    pub bookmarks: BTreeMap<String, String>,
+    /// What failed, when the release did.
+    #[serde(default)]
+    pub failed: Vec<String>,
+    /// Set when this release is a rollback.
+    #[serde(default)]
+    pub rollback: Option<Rollback>,
+}
+
+/// How far a database's schema is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// How many migrations it has.
+    pub applied: usize,
+    /// The name of the last one; empty when there is none.
+    pub last: String,
+}
+
+impl Level {
+    /// The level of a database with these migrations, in the order they were applied.
+    pub fn of(applied: &[String]) -> Level {
+        Level {
+            applied: applied.len(),
+            last: applied.last().cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// Where a rollback came from and went to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The release whose versions serve again.
+    pub to: String,
+    /// The release that served before; empty when what served was no recorded release.
+    pub from: String,
+    /// The scripts it was about; empty: all.
+    pub only: Vec<String>,
+    /// Database → the bookmark that undoes its restore, for databases that were restored.
+    pub undo: BTreeMap<String, String>,
 }
 
 /// The newest record with the status `live`.

@@ -49,7 +49,7 @@ impl Release<'_> {
     /// Makes the release public. When any of it fails, everything is put back and the error says so (exit 3), or names
     /// what could not be put back (exit 4).
     pub fn go_live(&mut self) -> anyhow::Result<()> {
-        let mut triggers_touched = false;
+        let mut triggers_touched = self.parts.iter().any(|part| part.before.is_some());
         let result = self.go_live_forward(&mut triggers_touched);
         let Err(error) = result else {
             return Ok(());
@@ -93,7 +93,7 @@ impl Release<'_> {
             .iter()
             .map(|part| (part, part.live.triggers.clone(), part.wanted.clone()));
         let mut triggers = triggers::triggers(&self.target.cloudflare, "triggers", wanted);
-        *triggers_touched = !triggers.steps.is_empty();
+        *triggers_touched |= !triggers.steps.is_empty();
         triggers
             .steps
             .extend(triggers::settings(&self.target.cloudflare, &self.parts).steps);
@@ -259,7 +259,7 @@ impl Release<'_> {
                 Err(_) => self.parts.iter().map(|part| part.wanted.clone()).collect(),
             };
             let pairs = self.parts.iter().zip(now);
-            let back = pairs.map(|(part, now)| (part, now, part.live.triggers.clone()));
+            let back = pairs.map(|(part, now)| (part, now, part.triggers_before().clone()));
             let plan = triggers::triggers(&self.target.cloudflare, "put back", back);
             if plan.steps.is_empty() {
                 return Vec::new();

@@ -42,6 +42,8 @@ pub struct Part<'a> {
     pub version: Option<String>,
     /// The triggers the config asks for.
     pub wanted: Triggers,
+    /// What called it before an interrupted run of this commit, when there was one.
+    pub before: Option<Triggers>,
     /// Names of the secrets that travel with an upload: those whose value this run knows.
     pub secrets: Vec<String>,
     /// Where the config that ships stands: the worker's own, or the one its build generated.
@@ -75,6 +77,7 @@ impl<'a> Part<'a> {
         Part {
             wanted: Triggers::wanted(&worker.config, &live.triggers),
             base: before.or(serving),
+            before: None,
             worker,
             live,
             change: Change::Upload,
@@ -98,6 +101,16 @@ impl<'a> Part<'a> {
     /// True when this release brings it a version that does not serve yet.
     pub fn changes(&self) -> bool {
         self.change != Change::Unchanged
+    }
+
+    /// True when an interrupted run of this commit promoted it and never recorded that.
+    pub fn interrupted(&self) -> bool {
+        self.base.is_some() && self.base.as_deref() != self.live.serving()
+    }
+
+    /// What calls it when the release is put back.
+    pub fn triggers_before(&self) -> &Triggers {
+        self.before.as_ref().unwrap_or(&self.live.triggers)
     }
 
     /// The release id its version tells: this release's for what it uploads, the version's own for what is there.

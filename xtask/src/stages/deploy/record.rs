@@ -11,7 +11,7 @@ use crate::plan::{Action, Plan, Step};
 use crate::report::{Report, Table, plan_json, plan_text};
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
-use crate::stages::deploy::release::{Release, short};
+use crate::stages::deploy::release::{Release, holder, short};
 use crate::stages::deploy::triggers;
 use crate::ui::Format;
 
@@ -73,6 +73,7 @@ impl Release<'_> {
             Some((database, _)) => releases::next_number(database)?,
             None => 1,
         };
+        let who = holder(self.ctx, &self.id);
         let by_script = |value: &dyn Fn(&Part<'_>) -> Option<String>| -> BTreeMap<String, String> {
             self.parts
                 .iter()
@@ -88,7 +89,7 @@ impl Release<'_> {
             status,
             versions,
             previous: by_script(&|part| part.base.clone()),
-            bookmark: self.bookmark.clone(),
+            bookmark: self.bookmarks.values().next().cloned(),
             migrations: self.migration_hashes(),
             secrets: self
                 .parts
@@ -96,7 +97,39 @@ impl Release<'_> {
                 .map(|part| (part.script().to_owned(), part.worker.secrets.clone()))
                 .collect(),
             digests: by_script(&|part| Some(part.digest.clone())),
+            subject: self.head.subject.clone(),
+            by: who.name,
+            run_url: who.run_url,
+            triggers: self.all_triggers(),
+            schema: self.schema.clone(),
+            bookmarks: self.bookmarks.clone(),
+            failed: self.failed_steps(),
+            rollback: None,
         })
+    }
+
+    /// Script → what calls it with this release. Workers that are no part of it keep what the last record says.
+    fn all_triggers(&self) -> BTreeMap<String, live::Triggers> {
+        let mut triggers = self
+            .previous
+            .as_ref()
+            .map(|record| record.triggers.clone())
+            .unwrap_or_default();
+        let own = self.parts.iter();
+        triggers.extend(own.map(|part| (part.script().to_owned(), part.wanted.clone())));
+        triggers
+    }
+
+    /// `failed to …: why`, one line for each step that failed.
+    fn failed_steps(&self) -> Vec<String> {
+        let failures = self.outcome.iter().flat_map(|outcome| outcome.failures());
+        failures
+            .map(|step| {
+                let said = step.error.as_deref().unwrap_or(&step.goal);
+                let lines: Vec<&str> = said.lines().take(2).map(str::trim).collect();
+                lines.join("; ").trim_start_matches("error: ").to_owned()
+            })
+            .collect()
     }
 
     fn save(&self, record: &Record) -> anyhow::Result<()> {
@@ -165,8 +198,8 @@ impl Release<'_> {
             "commit",
             format!("{} {}", short(&self.head.sha), self.head.subject),
         );
-        if let Some(bookmark) = &self.bookmark {
-            report.fact("restore point", bookmark.clone());
+        for (database, bookmark) in &self.bookmarks {
+            report.fact("restore point", format!("{bookmark} of {database}"));
         }
         match &ending {
             Ok(()) if uploaded == 0 => {

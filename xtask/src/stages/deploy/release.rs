@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::context::Ctx;
 use crate::error::{Exit, Fail};
 use crate::ledger::migrations::{self, Files};
-use crate::ledger::releases::{self, Record};
+use crate::ledger::releases::{self, Level, Record};
 use crate::ledger::{Database, lease};
 use crate::live::{self, Live, Triggers};
 use crate::plan::Plan;
@@ -42,7 +42,10 @@ pub struct Release<'a> {
     pub(super) levels: Vec<BTreeSet<String>>,
     /// Everything that was run so far.
     pub(super) outcome: Option<Outcome>,
-    pub(super) bookmark: Option<String>,
+    /// Database → the restore point taken before its first migration.
+    pub(super) bookmarks: BTreeMap<String, String>,
+    /// Database → how far its schema is; known once its migrations are applied.
+    pub(super) schema: BTreeMap<String, Level>,
     pub(super) applied: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
     /// What a reader should know but need not act on.
@@ -89,7 +92,8 @@ impl<'a> Release<'a> {
             previous: None,
             levels,
             outcome: None,
-            bookmark: None,
+            bookmarks: BTreeMap::new(),
+            schema: BTreeMap::new(),
             applied: BTreeMap::new(),
             warnings: workspace.warnings.clone(),
             notes: BTreeSet::new(),
@@ -127,7 +131,22 @@ impl<'a> Release<'a> {
                 part
             })
             .collect();
+        self.remember_triggers();
         Ok(())
+    }
+
+    /// An interrupted run of this commit may have set triggers, too: a failure goes back to those of the last record.
+    fn remember_triggers(&mut self) {
+        if !self.parts.iter().any(Part::interrupted) {
+            return;
+        }
+        let recorded = self.previous.iter().flat_map(|record| &record.triggers);
+        for (script, recorded) in recorded {
+            for part in self.parts.iter_mut().filter(|part| part.script() == script) {
+                let live = &part.live.triggers;
+                part.before = Some(Triggers::before_interrupted(recorded, live, &part.wanted));
+            }
+        }
     }
 
     /// Refuses what must not be released. Nothing has been changed yet.
@@ -282,7 +301,8 @@ fn known_secrets(worker: &Worker, target: &Target) -> Vec<String> {
         .collect()
 }
 
-fn holder(ctx: &Ctx, release: &str) -> lease::Holder {
+/// Who this run is, for the lease and the release record.
+pub(crate) fn holder(ctx: &Ctx, release: &str) -> lease::Holder {
     let who = ctx
         .env
         .var("GITHUB_ACTOR")

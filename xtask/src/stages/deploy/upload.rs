@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use crate::derive;
 use crate::error::Exit;
 use crate::ledger::migrations;
+use crate::ledger::releases::Level;
 use crate::live;
 use crate::plan::{Action, Command, Plan, Step};
 use crate::run::{Outcome, Status};
@@ -28,10 +29,13 @@ impl Release<'_> {
                 let ledger = migrations::read_ledger(&database)?;
                 let todo = migrations::pending(&files, &ledger, &self.id, SystemTime::now())?;
                 if todo.is_empty() {
+                    let level = Level::of(&ledger.applied);
+                    self.schema.insert(database.name.clone(), level);
                     break;
                 }
-                if self.bookmark.is_none() {
-                    self.bookmark = Some(database.bookmark()?);
+                if !self.bookmarks.contains_key(&database.name) {
+                    let bookmark = database.bookmark()?;
+                    self.bookmarks.insert(database.name.clone(), bookmark);
                 }
                 let outcome = self.attempt(&plans::migrate(&database, &todo));
                 let passed: Vec<&str> = outcome
