@@ -11,6 +11,7 @@ pub mod digest;
 pub mod env;
 pub mod error;
 pub mod findings;
+pub mod github;
 pub mod interrupt;
 pub mod ledger;
 pub mod live;
