@@ -62,37 +62,19 @@ pub struct Record {
     /// Script name → what calls it as part of this release.
     #[serde(default)]
     pub triggers: BTreeMap<String, Triggers>,
-    /// Database → how far its schema is with this release.
+    /// Database → every migration it had when this release was made, in the order they were applied: the schema level.
+    /// Empty in records of earlier pipelines.
     #[serde(default)]
-    pub schema: BTreeMap<String, Level>,
-    /// Database → the restore point taken before this release's first migration of it.
+    pub schema: BTreeMap<String, Vec<String>>,
+    /// Database → its restore point, for each that this release migrated.
     #[serde(default)]
-    pub bookmarks: BTreeMap<String, String>,
+    pub restore_points: BTreeMap<String, String>,
     /// What failed, when the release did.
     #[serde(default)]
     pub failed: Vec<String>,
     /// Set when this release is a rollback.
     #[serde(default)]
     pub rollback: Option<Rollback>,
-}
-
-/// How far a database's schema is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Level {
-    /// How many migrations it has.
-    pub applied: usize,
-    /// The name of the last one; empty when there is none.
-    pub last: String,
-}
-
-impl Level {
-    /// The level of a database with these migrations, in the order they were applied.
-    pub fn of(applied: &[String]) -> Level {
-        Level {
-            applied: applied.len(),
-            last: applied.last().cloned().unwrap_or_default(),
-        }
-    }
 }
 
 /// Where a rollback came from and went to.

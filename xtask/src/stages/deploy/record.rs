@@ -89,7 +89,7 @@ impl Release<'_> {
             status,
             versions,
             previous: by_script(&|part| part.base.clone()),
-            bookmark: self.bookmarks.values().next().cloned(),
+            bookmark: self.restore_points.values().next().cloned(),
             migrations: self.migration_hashes(),
             secrets: self
                 .parts
@@ -102,7 +102,7 @@ impl Release<'_> {
             run_url: who.run_url,
             triggers: self.all_triggers(),
             schema: self.schema.clone(),
-            bookmarks: self.bookmarks.clone(),
+            restore_points: self.restore_points.clone(),
             failed: self.failed_steps(),
             rollback: None,
         })
@@ -198,7 +198,7 @@ impl Release<'_> {
             "commit",
             format!("{} {}", short(&self.head.sha), self.head.subject),
         );
-        for (database, bookmark) in &self.bookmarks {
+        for (database, bookmark) in &self.restore_points {
             report.fact("restore point", format!("{bookmark} of {database}"));
         }
         match &ending {

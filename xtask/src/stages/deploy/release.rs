@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::context::Ctx;
 use crate::error::{Exit, Fail};
 use crate::ledger::migrations::{self, Files};
-use crate::ledger::releases::{self, Level, Record};
+use crate::ledger::releases::{self, Record};
 use crate::ledger::{Database, lease};
 use crate::live::{self, Live, Triggers};
 use crate::plan::Plan;
@@ -43,9 +43,9 @@ pub struct Release<'a> {
     /// Everything that was run so far.
     pub(super) outcome: Option<Outcome>,
     /// Database → the restore point taken before its first migration.
-    pub(super) bookmarks: BTreeMap<String, String>,
-    /// Database → how far its schema is; known once its migrations are applied.
-    pub(super) schema: BTreeMap<String, Level>,
+    pub(super) restore_points: BTreeMap<String, String>,
+    /// Database → the migrations it has; known once all are applied.
+    pub(super) schema: BTreeMap<String, Vec<String>>,
     pub(super) applied: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
     /// What a reader should know but need not act on.
@@ -92,7 +92,7 @@ impl<'a> Release<'a> {
             previous: None,
             levels,
             outcome: None,
-            bookmarks: BTreeMap::new(),
+            restore_points: BTreeMap::new(),
             schema: BTreeMap::new(),
             applied: BTreeMap::new(),
             warnings: workspace.warnings.clone(),

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use crate::derive;
 use crate::error::Exit;
 use crate::ledger::migrations;
-use crate::ledger::releases::Level;
 use crate::live;
 use crate::plan::{Action, Command, Plan, Step};
 use crate::run::{Outcome, Status};
@@ -29,13 +28,12 @@ impl Release<'_> {
                 let ledger = migrations::read_ledger(&database)?;
                 let todo = migrations::pending(&files, &ledger, &self.id, SystemTime::now())?;
                 if todo.is_empty() {
-                    let level = Level::of(&ledger.applied);
-                    self.schema.insert(database.name.clone(), level);
+                    self.schema.insert(database.name.clone(), ledger.applied);
                     break;
                 }
-                if !self.bookmarks.contains_key(&database.name) {
+                if !self.restore_points.contains_key(&database.name) {
                     let bookmark = database.bookmark()?;
-                    self.bookmarks.insert(database.name.clone(), bookmark);
+                    self.restore_points.insert(database.name.clone(), bookmark);
                 }
                 let outcome = self.attempt(&plans::migrate(&database, &todo));
                 let passed: Vec<&str> = outcome
