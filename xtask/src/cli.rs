@@ -1,5 +1,7 @@
 //! The command line: flags in, exit code out. Each verb's work is in `stages`.
 
+mod migrate;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use crate::env::Env;
 use crate::error::{Fail, exit_of, render};
 use crate::interrupt::Interrupt;
 use crate::report::Report;
-use crate::stages::{ci, deploy, local, rehearse, tidy};
+use crate::stages::{self, ci, deploy, local, rehearse, tidy};
 use crate::tools::local_cloud;
 use crate::ui::{Format, Ui};
 
@@ -85,6 +87,8 @@ enum Verb {
     Ci(CiArgs),
     /// Ship all workers as one release: together or not at all
     Deploy(DeployArgs),
+    /// Bring the databases forward, or say how they stand
+    Migrate(migrate::MigrateArgs),
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
@@ -138,6 +142,9 @@ struct DeployArgs {
     /// How long the canary is watched before the rest follows, e.g. 60s [default: pipeline.toml]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     bake: Option<Duration>,
+    /// When the release fails, take the database back to where it was, with all that was written since
+    #[arg(long)]
+    restore_on_failure: bool,
 }
 
 #[derive(Debug, Args)]
@@ -256,6 +263,7 @@ impl Verb {
         match self {
             Verb::Ci(_) => "ci",
             Verb::Deploy(_) => "deploy",
+            Verb::Migrate(_) => "migrate",
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
             Verb::Tidy => "tidy",
@@ -266,6 +274,7 @@ impl Verb {
         match self {
             Verb::Ci(args) => ci::ci(ctx, &args.into()).map(Some),
             Verb::Deploy(args) => deploy::deploy(ctx, &args.into()).map(Some),
+            Verb::Migrate(args) => stages::migrate::migrate(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
@@ -300,6 +309,7 @@ impl From<DeployArgs> for deploy::Options {
             steal_lock: args.steal_lock,
             canary: args.canary,
             bake: args.bake,
+            restore_on_failure: args.restore_on_failure,
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod interrupt;
 pub mod ledger;
 pub mod live;
 pub mod mask;
+pub mod migrate;
 pub mod plan;
 pub mod preview;
 pub mod report;

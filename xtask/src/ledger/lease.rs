@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::env::Env;
 use crate::error::Fail;
 use crate::interrupt::Interrupt;
 use crate::ledger::Database;
@@ -21,6 +22,39 @@ pub struct Holder {
     pub run_url: Option<String>,
     /// What makes this run different from every other.
     pub token: String,
+}
+
+impl Holder {
+    /// This very process, at work on a release.
+    pub fn of(env: &Env, release: &str) -> Holder {
+        let who = env
+            .var("GITHUB_ACTOR")
+            .or_else(|| env.var("USER"))
+            .unwrap_or("someone");
+        let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+        let host = env
+            .var("HOSTNAME")
+            .map_or_else(|| host.trim().to_owned(), str::to_owned);
+        let run_url = env.var("GITHUB_RUN_ID").and_then(|run| {
+            let server = env.var("GITHUB_SERVER_URL")?;
+            Some(format!(
+                "{server}/{}/actions/runs/{run}",
+                env.var("GITHUB_REPOSITORY")?
+            ))
+        });
+        let started = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Holder {
+            name: format!("{who}@{host} pid {}", std::process::id()),
+            run_url,
+            token: format!(
+                "{release}-{:x}-{:x}",
+                std::process::id(),
+                started.as_nanos()
+            ),
+        }
+    }
 }
 
 /// The lease, held until it is dropped.
@@ -165,7 +199,7 @@ fn busy(row: &Value) -> Fail {
     fail.fix(format!(
         "wait for it to end; without a heartbeat the lease expires in {left} s"
     ))
-    .fix("cargo xtask deploy --steal-lock   (only when you know that it is dead)")
+    .fix("or add `--steal-lock`   (only when you know that it is dead)")
 }
 
 fn takeover_reason(row: &Value, own: &str, steal: bool) -> Option<&'static str> {
@@ -250,7 +284,7 @@ mod tests {
               why: the lease is held by bob@other pid 7 since 2026-11-23T12:00:00Z
                    https://github.com/o/r/actions/runs/1
               fix: wait for it to end; without a heartbeat the lease expires in 42 s
-                   cargo xtask deploy --steal-lock   (only when you know that it is dead)"#]]
+                   or add `--steal-lock`   (only when you know that it is dead)"#]]
         .assert_eq(&busy(&row("bob@other pid 7")).to_string());
     }
 }

@@ -1,15 +1,23 @@
 //! Which SQL files a database still needs, by its ledger: wrangler's own table says which were applied, ours with
 //! which content. Planning is pure; files are read in `gather`.
 
+pub mod status;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::digest;
 use crate::error::Fail;
-use crate::ledger::{Database, literal};
+use crate::ledger::{Database, TABLES_SQL, literal, names};
+
+const APPLIED_SQL: &str = "SELECT name FROM d1_migrations ORDER BY id";
+const HASHES_SQL: &str = "SELECT name, hash, release, applied_at FROM xtask_migrations";
 
 /// One SQL file of the repo.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +48,8 @@ pub struct Ledger {
     pub applied: Vec<String>,
     /// Our own rows: name → hash.
     pub hashes: BTreeMap<String, String>,
+    /// Our own rows: name → the release that applied it, and when.
+    pub releases: BTreeMap<String, (String, String)>,
     /// True when the database has tables besides the ledgers.
     pub has_tables: bool,
     /// True when the pipeline's own tables exist.
@@ -103,36 +113,52 @@ fn read(path: &Path) -> anyhow::Result<SqlFile> {
 
 /// Reads the ledger of a database; one that has none yet has an empty one.
 pub fn read_ledger(database: &Database) -> anyhow::Result<Ledger> {
+    // One request in the usual case; a database without the tables refuses it and is asked step by step.
+    let all = format!("{TABLES_SQL};\n{APPLIED_SQL};\n{HASHES_SQL}");
+    if let Some(sets) = database.read_each(&all)?
+        && let [tables, applied, hashes] = sets.as_slice()
+    {
+        return Ok(ledger(&names(tables), applied, hashes));
+    }
     let tables = database.tables()?;
-    let mut ledger = Ledger {
+    let rows = |table: &str, sql: &str| match tables.contains(table) {
+        true => database.read(sql),
+        false => Ok(Vec::new()),
+    };
+    let applied = rows("d1_migrations", APPLIED_SQL)?;
+    let hashes = rows("xtask_migrations", HASHES_SQL)?;
+    Ok(ledger(&tables, &applied, &hashes))
+}
+
+fn ledger(tables: &BTreeSet<String>, applied: &[Value], hashes: &[Value]) -> Ledger {
+    let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    Ledger {
+        applied: applied.iter().map(|row| text(row, "name")).collect(),
+        hashes: hashes
+            .iter()
+            .map(|row| (text(row, "name"), text(row, "hash")))
+            .collect(),
+        releases: hashes
+            .iter()
+            .map(|row| {
+                let by = (text(row, "release"), text(row, "applied_at"));
+                (text(row, "name"), by)
+            })
+            .collect(),
         has_tables: tables
             .iter()
             .any(|name| !name.starts_with("xtask_") && name != "d1_migrations"),
         has_ledger: ["xtask_lease", "xtask_releases", "xtask_migrations"]
             .iter()
             .all(|name| tables.contains(*name)),
-        ..Ledger::default()
-    };
-    if tables.contains("d1_migrations") {
-        let rows = database.read("SELECT name FROM d1_migrations ORDER BY id")?;
-        ledger.applied = rows
-            .iter()
-            .filter_map(|row| row["name"].as_str().map(str::to_owned))
-            .collect();
     }
-    if tables.contains("xtask_migrations") {
-        let rows = database.read("SELECT name, hash FROM xtask_migrations")?;
-        ledger.hashes = rows
-            .iter()
-            .filter_map(|row| {
-                Some((
-                    row["name"].as_str()?.to_owned(),
-                    row["hash"].as_str()?.to_owned(),
-                ))
-            })
-            .collect();
+}
+
+impl Ledger {
+    /// True for a database in use that no ledger knows: which files it has had nobody can tell.
+    pub fn predates(&self) -> bool {
+        self.has_tables && self.applied.is_empty() && self.hashes.is_empty()
     }
-    Ok(ledger)
 }
 
 /// What is still to be applied, in order. Refuses everything that would make ledger and schema disagree.
@@ -143,6 +169,12 @@ pub fn pending(
     now: SystemTime,
 ) -> Result<Vec<Apply>, Fail> {
     refuse(&files.migrations, ledger)?;
+    if ledger.predates() && !(files.migrations.is_empty() && files.baseline.is_none()) {
+        return Err(Fail::setup("the database has tables, but no ledger of migrations")
+            .why("which of the files it has had already nobody can tell: applying them again may fail half-way")
+            .fix("cargo xtask migrate baseline   (records the files as applied, without running them)")
+            .fix("cargo xtask migrate baseline --to 0   (when it has had none of them)"));
+    }
     let stamp = humantime::format_rfc3339_seconds(now).to_string();
     let mut todo = Vec::new();
     let fresh = !ledger.has_tables && ledger.applied.is_empty();
@@ -246,139 +278,8 @@ fn refuse(files: &[SqlFile], ledger: &Ledger) -> Result<(), Fail> {
     Ok(())
 }
 
-fn number(name: &str) -> Option<u64> {
+/// The number a file's name starts with.
+pub fn number(name: &str) -> Option<u64> {
     let digits = name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     name[..digits].parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use expect_test::{Expect, expect};
-
-    fn file(name: &str, sql: &str) -> SqlFile {
-        SqlFile {
-            name: name.into(),
-            sql: sql.into(),
-            hash: digest::text(sql),
-        }
-    }
-
-    fn ledger(applied: &[(&str, &str)]) -> Ledger {
-        Ledger {
-            applied: applied.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            hashes: applied
-                .iter()
-                .map(|(name, sql)| ((*name).to_owned(), digest::text(sql)))
-                .collect(),
-            has_tables: !applied.is_empty(),
-            has_ledger: true,
-        }
-    }
-
-    #[track_caller]
-    fn check(migrations: &[(&str, &str)], applied: &[(&str, &str)], expect: Expect) {
-        let files = Files {
-            baseline: Some(file("schema.sql", "CREATE TABLE a (x);")),
-            migrations: migrations
-                .iter()
-                .map(|(name, sql)| file(name, sql))
-                .collect(),
-            seed: Some(file("seed.sql", "INSERT INTO a VALUES (1)")),
-        };
-        let text = match pending(&files, &ledger(applied), "r1", SystemTime::UNIX_EPOCH) {
-            Ok(todo) => todo
-                .iter()
-                .map(|apply| format!("{} {}", apply.kind, apply.name))
-                .collect::<Vec<_>>()
-                .join("\n"),
-            Err(fail) => fail.to_string(),
-        };
-        expect.assert_eq(&text);
-    }
-
-    #[test]
-    fn a_fresh_database_gets_baseline_migrations_and_seed_in_order() {
-        check(
-            &[("0001_a.sql", "1"), ("0010_b.sql", "2")],
-            &[],
-            expect![[r#"
-            baseline schema.sql
-            migration 0001_a.sql
-            migration 0010_b.sql
-            seed seed.sql"#]],
-        );
-    }
-
-    #[test]
-    fn only_what_is_new_is_applied() {
-        check(
-            &[("0001_a.sql", "1"), ("0002_b.sql", "2")],
-            &[
-                ("0001_a.sql", "1"),
-                ("seed.sql", "INSERT INTO a VALUES (1)"),
-            ],
-            expect![[r#"
-            the applied migration `seed.sql` is missing
-              why: the database has it, the repo does not: this checkout is too old, or the file was deleted
-              fix: git pull   (or restore the file from git history)"#]],
-        );
-        check(
-            &[("0001_a.sql", "1"), ("0002_b.sql", "2")],
-            &[("0001_a.sql", "1")],
-            expect![[r#"
-            migration 0002_b.sql
-            seed seed.sql"#]],
-        );
-    }
-
-    #[test]
-    fn what_would_make_ledger_and_schema_disagree_is_refused() {
-        check(
-            &[("0001_a.sql", "edited")],
-            &[("0001_a.sql", "1")],
-            expect![[r#"
-            the applied migration `0001_a.sql` was edited
-              why: its content differs from what the database's ledger says was applied
-              fix: restore the file from git history, and put the change into a new migration"#]],
-        );
-        check(
-            &[("0001_a.sql", "1"), ("1-b.sql", "2")],
-            &[],
-            expect![[r#"
-            two migrations have the number 1
-              why: `0001_a.sql` and `1-b.sql`: their order would be a guess
-              fix: give the newer one the next free number"#]],
-        );
-        check(
-            &[("0001_a.sql", "1"), ("0002_b.sql", "2")],
-            &[("0002_b.sql", "2")],
-            expect![[r#"
-            the new migration `0001_a.sql` is numbered before an applied one
-              why: number 2 is already applied: databases would differ in their order
-              fix: give it the next free number"#]],
-        );
-        check(
-            &[("seed_data.sql", "1")],
-            &[],
-            expect![[r#"
-            the migration `seed_data.sql` has no number
-              why: migrations are applied in the order of the number their name starts with
-              fix: rename it to NNNN_name.sql, or move it out of the migrations folder"#]],
-        );
-    }
-
-    #[test]
-    fn a_file_and_its_ledger_rows_are_one_request() {
-        let apply = apply(
-            "migration",
-            &file("0001_it's.sql", "SELECT 1 -- end"),
-            "r1",
-            "now",
-        );
-        assert!(apply.sql.starts_with(
-            "SELECT 1 -- end\n;\nINSERT INTO \"d1_migrations\" (name) VALUES ('0001_it''s.sql');"
-        ));
-        assert!(apply.sql.contains("INSERT INTO xtask_migrations"));
-    }
 }

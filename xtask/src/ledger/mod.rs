@@ -4,10 +4,11 @@
 pub mod lease;
 pub mod migrations;
 pub mod releases;
+pub mod restore;
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Fail;
 use crate::tools::cloudflare::{self, ApiError, Cloudflare};
@@ -22,6 +23,10 @@ CREATE TABLE IF NOT EXISTS xtask_migrations (name TEXT PRIMARY KEY, kind TEXT NO
 release TEXT NOT NULL, applied_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS \"d1_migrations\" (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
 applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);";
+
+/// Lists the tables, without SQLite's and Cloudflare's own.
+const TABLES_SQL: &str = "SELECT name FROM sqlite_master WHERE type = 'table' \
+AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'";
 
 /// One D1 database, reached over REST.
 #[derive(Clone)]
@@ -53,13 +58,7 @@ impl Database {
 
     /// The names of its tables, without SQLite's and Cloudflare's own.
     pub fn tables(&self) -> anyhow::Result<BTreeSet<String>> {
-        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' \
-                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'";
-        let rows = self.read(sql)?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| row["name"].as_str().map(str::to_owned))
-            .collect())
+        Ok(names(&self.read(TABLES_SQL)?))
     }
 
     /// Makes the pipeline's tables.
@@ -72,6 +71,25 @@ impl Database {
         cloudflare::query(&self.cloud, &self.id, sql, &[], true)?.map_err(|error| self.fail(error))
     }
 
+    /// The rows of each of several SELECTs in one request; `None` when a table they name does not exist.
+    pub fn read_each(&self, sql: &str) -> anyhow::Result<Option<Vec<Vec<Value>>>> {
+        let call = cloudflare::Call::repeatable("POST", self.query_path(), json!({ "sql": sql }));
+        let mut answer = match self.cloud.call(&call)? {
+            Ok(answer) => answer,
+            Err(error) if error.message.contains("no such table") => return Ok(None),
+            Err(error) => return Err(self.fail(error)),
+        };
+        let sets = answer
+            .as_array_mut()
+            .map(std::mem::take)
+            .unwrap_or_default();
+        let rows = |mut set: Value| match set["results"].take() {
+            Value::Array(rows) => rows,
+            _ => Vec::new(),
+        };
+        Ok(Some(sets.into_iter().map(rows).collect()))
+    }
+
     /// A statement that may run twice without harm; gives the rows it returns.
     pub fn write(&self, sql: &str, params: &[Value]) -> anyhow::Result<Vec<Value>> {
         cloudflare::query(&self.cloud, &self.id, sql, params, true)?
@@ -80,12 +98,15 @@ impl Database {
 
     /// The bookmark that time travel can restore to.
     pub fn bookmark(&self) -> anyhow::Result<String> {
-        let path = self.cloud.path(&format!(
-            "/d1/database/{}/time_travel/bookmark",
-            cloudflare::encode(&self.id)
-        ));
+        let path = self.time_travel_path("bookmark");
         let answer = self.cloud.expect(&cloudflare::Call::get(path))?;
         Ok(answer["bookmark"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn time_travel_path(&self, rest: &str) -> String {
+        let id = cloudflare::encode(&self.id);
+        self.cloud
+            .path(&format!("/d1/database/{id}/time_travel/{rest}"))
     }
 
     fn fail(&self, error: ApiError) -> anyhow::Error {
@@ -99,6 +120,13 @@ impl Database {
         anyhow::Error::new(Fail::from(error))
             .context(format!("failed to query the database `{}`", self.name))
     }
+}
+
+/// The `name` of each row.
+fn names(rows: &[Value]) -> BTreeSet<String> {
+    rows.iter()
+        .filter_map(|row| row["name"].as_str().map(str::to_owned))
+        .collect()
 }
 
 /// A text as an SQL literal.

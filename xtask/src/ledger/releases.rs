@@ -46,6 +46,9 @@ pub struct Record {
     pub bookmark: Option<String>,
     /// Migration name → hash, as applied by this release.
     pub migrations: BTreeMap<String, String>,
+    /// Migration → what it was allowed to lose, with the counts of the day.
+    #[serde(default)]
+    pub losses: BTreeMap<String, Vec<String>>,
     /// Script name → names of its secrets.
     pub secrets: BTreeMap<String, Vec<String>>,
     /// Script name → content digest.

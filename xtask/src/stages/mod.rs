@@ -4,5 +4,6 @@ pub mod ci;
 pub mod deploy;
 pub mod effects;
 pub mod local;
+pub mod migrate;
 pub mod rehearse;
 pub mod tidy;

@@ -35,6 +35,8 @@ pub struct Options {
     pub canary: Option<u8>,
     /// How long the canary is watched.
     pub bake: Option<Duration>,
+    /// Take the databases back to their restore points when the release fails.
+    pub restore_on_failure: bool,
 }
 
 /// Ships. An `Err` means nothing was changed; a failure after that is in the report.
@@ -55,6 +57,10 @@ pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let lost = lease
         .as_ref()
         .is_some_and(crate::ledger::lease::Lease::lost);
+    let result = match result {
+        Err(error) if options.restore_on_failure && !lost => Err(release.restore(error)),
+        result => result,
+    };
     let ending = match result {
         Err(error) if lost => {
             Err(error.context("another deploy took the lease over while this one ran"))

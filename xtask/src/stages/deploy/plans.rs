@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::config::Health;
-use crate::ledger::Database;
-use crate::ledger::migrations::Apply;
 use crate::live::Triggers;
 use crate::plan::{Action, Plan, Probe, Rest, Step};
 use crate::stages::deploy::part::{Change, Part};
@@ -16,25 +14,6 @@ use crate::workspace::Workspace;
 
 /// The verb all these plans belong to.
 pub const STAGE: &str = "deploy";
-
-/// Applies SQL files, one after the other: each is one atomic request together with its ledger rows.
-pub fn migrate(database: &Database, todo: &[Apply]) -> Plan {
-    let mut plan = Plan::new(STAGE);
-    let mut last: Option<String> = None;
-    for apply in todo {
-        let id = format!("{} {}", apply.kind, apply.name);
-        let goal = format!("apply {} to {}", apply.name, database.name);
-        // Not repeatable: after a lost answer the ledger is read to see whether it was applied.
-        let rest = Rest {
-            repeatable: false,
-            ..Rest::set("POST", database.query_path(), json!({"sql": apply.sql}))
-        };
-        let step = Step::new("migrate", &id, goal, Action::Rest(rest)).needs(last);
-        last = Some(id);
-        plan.push(step);
-    }
-    plan
-}
 
 /// Creates the workers that do not exist yet.
 pub fn create(cloud: &Cloudflare, workspace: &Workspace, parts: &[Part<'_>]) -> Plan {

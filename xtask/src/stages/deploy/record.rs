@@ -7,6 +7,7 @@ use crate::error::{Exit, Fail, exit_of};
 use crate::ledger::migrations;
 use crate::ledger::releases::{self, Record, Status};
 use crate::live;
+use crate::migrate;
 use crate::plan::{Action, Plan, Step};
 use crate::report::{Report, Table, plan_json, plan_text};
 use crate::stages::deploy::part::{Change, Part};
@@ -35,7 +36,7 @@ impl Release<'_> {
             .previous
             .as_ref()
             .is_some_and(|record| record.versions == versions);
-        if known && self.applied.is_empty() {
+        if known && self.migrated.applied.is_empty() {
             return Ok(());
         }
         let record = self.make_record(Status::Live, versions)?;
@@ -89,7 +90,7 @@ impl Release<'_> {
             status,
             versions,
             previous: by_script(&|part| part.base.clone()),
-            bookmark: self.restore_points.values().next().cloned(),
+            bookmark: self.restore_point(),
             migrations: self.migration_hashes(),
             secrets: self
                 .parts
@@ -101,11 +102,18 @@ impl Release<'_> {
             by: who.name,
             run_url: who.run_url,
             triggers: self.all_triggers(),
-            schema: self.schema.clone(),
-            restore_points: self.restore_points.clone(),
+            schema: self.migrated.schema.clone(),
+            losses: self.migrated.losses.clone(),
+            restore_points: self.migrated.restore_points.clone(),
             failed: self.failed_steps(),
             rollback: None,
         })
+    }
+
+    /// The restore point of the database that keeps the ledger.
+    fn restore_point(&self) -> Option<String> {
+        let (database, _) = self.databases.first()?;
+        self.migrated.restore_points.get(&database.name).cloned()
     }
 
     /// Script → what calls it with this release. Workers that are no part of it keep what the last record says.
@@ -148,7 +156,7 @@ impl Release<'_> {
                 .chain(&files.seed)
         });
         files
-            .filter(|file| self.applied.contains_key(&file.name))
+            .filter(|file| self.migrated.applied.contains_key(&file.name))
             .map(|file| (file.name.clone(), file.hash.clone()))
             .collect()
     }
@@ -189,7 +197,7 @@ impl Release<'_> {
         }
         let uploaded = self.parts.iter().filter(|part| part.changes()).count();
         let last = self.previous.as_ref().map(|record| record.id.clone());
-        report.release = if uploaded > 0 || !self.applied.is_empty() {
+        report.release = if uploaded > 0 || !self.migrated.applied.is_empty() {
             Some(self.id.clone())
         } else {
             last
@@ -198,7 +206,7 @@ impl Release<'_> {
             "commit",
             format!("{} {}", short(&self.head.sha), self.head.subject),
         );
-        for (database, bookmark) in &self.restore_points {
+        for (database, bookmark) in &self.migrated.restore_points {
             report.fact("restore point", format!("{bookmark} of {database}"));
         }
         match &ending {
@@ -318,7 +326,8 @@ impl Release<'_> {
                 migrations::Ledger::default()
             };
             let todo = migrations::pending(files, &ledger, &self.id, SystemTime::now())?;
-            plan.steps.extend(plans::migrate(database, &todo).steps);
+            plan.steps
+                .extend(migrate::plan(STAGE, database, &todo).steps);
         }
         plan.steps
             .extend(plans::create(cloud, self.workspace, &parts).steps);

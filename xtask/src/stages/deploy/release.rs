@@ -2,7 +2,7 @@
 //! in; the order of the phases is `deploy`'s business.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use crate::ledger::migrations::{self, Files};
 use crate::ledger::releases::{self, Record};
 use crate::ledger::{Database, lease};
 use crate::live::{self, Live, Triggers};
+use crate::migrate::Done;
 use crate::plan::Plan;
 use crate::run::{Outcome, Status};
 use crate::stages::deploy::Options;
@@ -42,11 +43,8 @@ pub struct Release<'a> {
     pub(super) levels: Vec<BTreeSet<String>>,
     /// Everything that was run so far.
     pub(super) outcome: Option<Outcome>,
-    /// Database → the restore point taken before its first migration.
-    pub(super) restore_points: BTreeMap<String, String>,
-    /// Database → the migrations it has; known once all are applied.
-    pub(super) schema: BTreeMap<String, Vec<String>>,
-    pub(super) applied: BTreeMap<String, String>,
+    /// What was done to the databases.
+    pub(super) migrated: Done,
     pub(super) warnings: Vec<String>,
     /// What a reader should know but need not act on.
     pub(super) notes: BTreeSet<String>,
@@ -92,9 +90,7 @@ impl<'a> Release<'a> {
             previous: None,
             levels,
             outcome: None,
-            restore_points: BTreeMap::new(),
-            schema: BTreeMap::new(),
-            applied: BTreeMap::new(),
+            migrated: Done::default(),
             warnings: workspace.warnings.clone(),
             notes: BTreeSet::new(),
             wrangler,
@@ -303,35 +299,7 @@ fn known_secrets(worker: &Worker, target: &Target) -> Vec<String> {
 
 /// Who this run is, for the lease and the release record.
 pub(crate) fn holder(ctx: &Ctx, release: &str) -> lease::Holder {
-    let who = ctx
-        .env
-        .var("GITHUB_ACTOR")
-        .or_else(|| ctx.env.var("USER"))
-        .unwrap_or("someone");
-    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let host = ctx
-        .env
-        .var("HOSTNAME")
-        .map_or_else(|| host.trim().to_owned(), str::to_owned);
-    let run_url = ctx.env.var("GITHUB_RUN_ID").and_then(|run| {
-        let server = ctx.env.var("GITHUB_SERVER_URL")?;
-        Some(format!(
-            "{server}/{}/actions/runs/{run}",
-            ctx.env.var("GITHUB_REPOSITORY")?
-        ))
-    });
-    let started = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    lease::Holder {
-        name: format!("{who}@{host} pid {}", std::process::id()),
-        run_url,
-        token: format!(
-            "{release}-{:x}-{:x}",
-            std::process::id(),
-            started.as_nanos()
-        ),
-    }
+    lease::Holder::of(&ctx.env, release)
 }
 
 /// The first eight characters of a version id, as the dashboard shows it.

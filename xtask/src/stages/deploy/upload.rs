@@ -1,16 +1,14 @@
 //! What a release writes before anybody can see it: migrations behind a restore point, and versions without traffic.
 //! Each phase is planned anew from what is live when an answer was lost.
 
-use std::time::SystemTime;
-
 use anyhow::Context as _;
 
 use crate::derive;
-use crate::error::Exit;
-use crate::ledger::migrations;
+use crate::error::{Exit, exit_of};
 use crate::live;
+use crate::migrate::{Done, Migrator};
 use crate::plan::{Action, Command, Plan, Step};
-use crate::run::{Outcome, Status};
+use crate::run::Outcome;
 use crate::stages::deploy::part::{Part, digest_mark};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, short};
@@ -20,43 +18,45 @@ use crate::tools::wrangler::{Upload, Wrangler};
 const ROUNDS_MAX: usize = 3;
 
 impl Release<'_> {
-    /// Applies pending migrations behind a restore point. A lost answer is no failure: the ledger tells what is done.
+    /// Applies pending migrations behind a restore point.
     pub fn migrate(&mut self) -> anyhow::Result<()> {
-        for index in 0..self.databases.len() {
-            let (database, files) = self.databases[index].clone();
-            for round in 1.. {
-                let ledger = migrations::read_ledger(&database)?;
-                let todo = migrations::pending(&files, &ledger, &self.id, SystemTime::now())?;
-                if todo.is_empty() {
-                    self.schema.insert(database.name.clone(), ledger.applied);
-                    break;
-                }
-                if !self.restore_points.contains_key(&database.name) {
-                    let bookmark = database.bookmark()?;
-                    self.restore_points.insert(database.name.clone(), bookmark);
-                }
-                let outcome = self.attempt(&plans::migrate(&database, &todo));
-                let passed: Vec<&str> = outcome
-                    .steps
-                    .iter()
-                    .filter(|step| step.status == Status::Passed)
-                    .map(|step| step.id.as_str())
-                    .collect();
-                for apply in todo.iter().filter(|apply| {
-                    passed.contains(&format!("{} {}", apply.kind, apply.name).as_str())
-                }) {
-                    self.applied
-                        .insert(apply.name.clone(), apply.kind.to_owned());
-                }
-                let failed = !outcome.ok();
-                let unclear = lost_only(&outcome);
-                if failed && (round == ROUNDS_MAX || !unclear) {
-                    return Err(self.stop(outcome).into());
-                }
-                self.keep(outcome, failed);
-            }
+        let migrator = Migrator {
+            ctx: self.ctx,
+            target: self.target,
+            stage: STAGE,
+            release: &self.id,
+            up_to: None,
+        };
+        let mut done = Done::default();
+        let mut databases = self.databases.iter();
+        let result =
+            databases.try_for_each(|(database, files)| migrator.up(database, files, &mut done));
+        if let Some(outcome) = done.outcome.take() {
+            self.keep(outcome, false);
         }
-        Ok(())
+        self.warnings.append(&mut done.warnings);
+        self.migrated = done;
+        result
+    }
+
+    /// Takes the databases back after a failure, unless something of the release still serves: it may need them.
+    pub fn restore(&mut self, error: anyhow::Error) -> anyhow::Error {
+        if exit_of(&error) == Exit::Partial {
+            self.warnings.push(
+                "the database was not restored: not everything could be put back, and what serves may need it"
+                    .to_owned(),
+            );
+            return error;
+        }
+        // A Ctrl-C may have got us here; the way back is gone all the same.
+        self.ctx.interrupt.reset();
+        let databases = self.databases.iter().map(|(database, _)| database);
+        let restored = self.migrated.restore(databases);
+        self.warnings.append(&mut self.migrated.warnings);
+        match restored {
+            Ok(()) => error,
+            Err(failed) => failed.context(format!("{error}; and then")),
+        }
     }
 
     /// Creates missing workers and uploads every changed one as a version that gets no traffic.

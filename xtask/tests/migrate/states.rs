@@ -1,0 +1,270 @@
+//! `status`, `up` and `new`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "wrangler itself is asked what it thinks is pending"
+)]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{ACCOUNT, World};
+
+/// File → state, as `status` reports them.
+#[track_caller]
+pub fn states(world: &World, exit: i32) -> Vec<(String, String)> {
+    let run = world
+        .run(["migrate", "status", "--format", "json"])
+        .exits(exit);
+    let report = run.json();
+    let rows = report["tables"][0]["rows"].as_array().cloned();
+    let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    rows.unwrap_or_default()
+        .iter()
+        .map(|row| (text(row, "file"), text(row, "state")))
+        .collect()
+}
+
+/// What the real wrangler lists as not applied.
+#[track_caller]
+fn wrangler_pending(world: &World) -> BTreeSet<String> {
+    let site = world.root().join("workers/site");
+    let api = format!("http://127.0.0.1:{}/client/v4", world.cloud().port);
+    let output = Command::new(world.root().join("node_modules/.bin/node"))
+        .arg(world.root().join("node_modules/wrangler/bin/wrangler.js"))
+        .args(["d1", "migrations", "list", "small-db", "--remote"])
+        .current_dir(site)
+        .env("CLOUDFLARE_API_BASE_URL", api)
+        .env("CLOUDFLARE_API_TOKEN", "local-cloud-token")
+        .env("CLOUDFLARE_ACCOUNT_ID", ACCOUNT)
+        .env("CI", "true")
+        .env("NO_COLOR", "1")
+        .env("WRANGLER_SEND_METRICS", "false")
+        .output()
+        .expect("wrangler starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    let words = said.split(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)));
+    words
+        .filter(|word| word.ends_with(".sql"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// `status` and wrangler tell the same story.
+#[track_caller]
+fn agree(world: &World, exit: i32) -> Vec<(String, String)> {
+    let states = states(world, exit);
+    let unapplied = ["pending", "duplicate number", "out of order", "no number"];
+    let ours: BTreeSet<String> = states
+        .iter()
+        .filter(|(file, state)| {
+            unapplied.contains(&state.as_str()) && file != "schema.sql" && file != "seed.sql"
+        })
+        .map(|(file, _)| file.clone())
+        .collect();
+    assert_eq!(
+        wrangler_pending(world),
+        ours,
+        "left: wrangler, right: {states:?}"
+    );
+    states
+}
+
+#[track_caller]
+fn check(found: &[(String, String)], expected: &[(&str, &str)]) {
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|(file, state)| (file.as_str(), state.as_str()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn status_tells_every_state_and_wrangler_agrees_at_every_point() {
+    let world = crate::world();
+    states(&world, 0);
+    let tables = world.query("SELECT name FROM sqlite_master");
+    check(
+        &states(&world, 0),
+        &[
+            ("schema.sql", "pending"),
+            ("0001_tags.sql", "pending"),
+            ("seed.sql", "pending"),
+        ],
+    );
+    let after = world.query("SELECT name FROM sqlite_master");
+    assert_eq!(after, tables, "status makes no table");
+    agree(&world, 0);
+
+    world
+        .run(["migrate", "up"])
+        .exits(0)
+        .says("3 files applied");
+    let all = [
+        ("schema.sql", "applied"),
+        ("0001_tags.sql", "applied"),
+        ("seed.sql", "applied"),
+    ];
+    check(&agree(&world, 0), &all);
+
+    // The same text with other line ends, and with a byte order mark, is the same text.
+    let text = world.read("migrations/0001_tags.sql");
+    world.edit(
+        "migrations/0001_tags.sql",
+        &format!("\u{feff}{}", text.replace('\n', "\r\n")),
+    );
+    check(&agree(&world, 0), &all);
+    world.run(["migrate"]).exits(0).says("nothing is pending");
+
+    world.edit("migrations/0001_tags.sql", "CREATE TABLE tags (name);\n");
+    world.edit("migrations/0003_c.sql", "CREATE TABLE c (x);\n");
+    world.edit("migrations/0004_d.sql", "CREATE TABLE d (x);\n");
+    let edited = agree(&world, 1);
+    check(
+        &edited[1..4],
+        &[
+            ("0001_tags.sql", "edited"),
+            ("0003_c.sql", "pending"),
+            ("0004_d.sql", "pending"),
+        ],
+    );
+    world.run(["migrate", "up"]).exits(2).says("was edited");
+
+    world.edit("migrations/0001_tags.sql", &text);
+    let plan = world
+        .run(["migrate", "up", "--to", "3", "--dry-run"])
+        .exits(0);
+    assert!(
+        plan.stdout.contains("0003_c.sql") && !plan.stdout.contains("0004_d.sql"),
+        "{plan}"
+    );
+    check(&agree(&world, 0)[2..3], &[("0003_c.sql", "pending")]);
+    world.run(["migrate", "up", "--to", "3"]).exits(0);
+    check(
+        &agree(&world, 0)[2..4],
+        &[("0003_c.sql", "applied"), ("0004_d.sql", "pending")],
+    );
+
+    everything_wrong_is_told(&world);
+}
+
+#[track_caller]
+fn everything_wrong_is_told(world: &World) {
+    world.edit("migrations/0002_late.sql", "CREATE TABLE late (x);\n");
+    world.edit("migrations/0004_twin.sql", "CREATE TABLE twin (x);\n");
+    world.edit("migrations/nothing.sql", "CREATE TABLE nothing (x);\n");
+    world.remove("migrations/0003_c.sql");
+    check(
+        &agree(world, 1),
+        &[
+            ("schema.sql", "applied"),
+            ("nothing.sql", "no number"),
+            ("0001_tags.sql", "applied"),
+            ("0002_late.sql", "out of order"),
+            ("0003_c.sql", "missing"),
+            ("0004_d.sql", "duplicate number"),
+            ("0004_twin.sql", "duplicate number"),
+            ("seed.sql", "applied"),
+        ],
+    );
+}
+
+#[test]
+fn a_new_migration_gets_the_next_number_and_overwrites_nothing() {
+    let world = World::without_cloud(&crate::support::repo::small_set());
+    let run = world.run(["migrate", "new", "Opening", "hours!"]).exits(0);
+    assert_eq!(run.stdout.trim(), "migrations/0002_opening_hours.sql");
+    assert!(
+        world
+            .read("migrations/0002_opening_hours.sql")
+            .starts_with("-- Opening hours!\n")
+    );
+    let before = world.files();
+    world.run(["migrate", "new", "again", "--dry-run"]).exits(0);
+    assert_eq!(world.files(), before);
+    world
+        .run(["migrate", "new", "…"])
+        .exits(2)
+        .says("makes no file name");
+    let unknown = ["migrate", "new", "x", "--database", "other"];
+    world
+        .run(unknown)
+        .exits(2)
+        .says("there is no database `other`");
+}
+
+#[test]
+fn a_file_that_fails_leaves_nothing_and_the_way_back_is_named() {
+    let world = crate::world();
+    world.run(["migrate", "up"]).exits(0);
+    world.edit(
+        "migrations/0002_a.sql",
+        "CREATE TABLE a (x);\nINSERT INTO a VALUES (1);\n",
+    );
+    // The rehearsal cannot know it: the third statement fails on what only the live rows hold.
+    world.edit(
+        "migrations/0003_b.sql",
+        "CREATE TABLE b (x);\nINSERT INTO b SELECT json(text) FROM notes;\nINSERT INTO b SELECT json(text) || 'x' FROM notes;\n",
+    );
+    let run = world.run(["migrate", "up"]).exits(1);
+    assert!(
+        run.stderr
+            .contains("applied to small-db before it, and still there: 0002_a.sql"),
+        "{run}"
+    );
+    assert!(
+        run.stderr
+            .contains("npx wrangler d1 time-travel restore small-db --bookmark="),
+        "{run}"
+    );
+    let tables = "SELECT name FROM sqlite_master WHERE name IN ('a', 'b')";
+    assert_eq!(world.query(tables), [json!({"name": "a"})]);
+    assert_eq!(agree(&world, 0)[3].1, "pending");
+    assert_eq!(
+        world.query("SELECT * FROM xtask_lease"),
+        Vec::<Value>::new()
+    );
+
+    world.query("INSERT INTO notes (id, text) VALUES (77, 'since then')");
+    let run = world
+        .run(["migrate", "up", "--restore-on-failure"])
+        .exits(1);
+    assert!(
+        run.stderr.contains("nothing was applied to small-db"),
+        "{run}"
+    );
+    assert_eq!(
+        world.query("SELECT id FROM notes WHERE id = 77").len(),
+        1,
+        "nothing to take back"
+    );
+
+    world.edit("migrations/0003_b.sql", "CREATE TABLE b (x);\n");
+    world.edit(
+        "migrations/0004_c.sql",
+        "INSERT INTO a SELECT json(text) FROM notes;\n",
+    );
+    let before = world.query("SELECT * FROM xtask_migrations ORDER BY name");
+    let run = world
+        .run(["migrate", "up", "--restore-on-failure"])
+        .exits(1);
+    assert!(
+        run.stderr
+            .contains("small-db was taken back to before 0003_b.sql"),
+        "{run}"
+    );
+    assert_eq!(
+        world.query("SELECT * FROM xtask_migrations ORDER BY name"),
+        before
+    );
+    assert_eq!(world.query(tables), [json!({"name": "a"})]);
+    assert_eq!(agree(&world, 0)[3].1, "pending");
+    assert_eq!(
+        world.query("SELECT * FROM xtask_lease"),
+        Vec::<Value>::new()
+    );
+}
