@@ -4,6 +4,7 @@
 mod cargo;
 mod lock;
 mod node;
+mod said;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 pub use self::cargo::cargo;
 pub use self::node::{bun, npm, pnpm, worst, yarn_berry, yarn_classic};
+use self::said::said;
 use super::{Finding, Severity};
 use crate::config::{Audit, AuditException, AuditLevel, Date, Offline};
 
@@ -247,24 +249,9 @@ fn level(word: &str) -> AuditLevel {
     }
 }
 
-/// The last lines a tool wrote, when it answered nothing that can be read.
+/// The tool answered nothing that can be read.
 fn silence(stdout: &str, stderr: &str) -> Answer {
-    let said = if stderr.trim().is_empty() {
-        stdout
-    } else {
-        stderr
-    };
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let last = lines[lines.len().saturating_sub(3)..].join("\n");
-    let last: String = last.chars().take(600).collect();
-    Answer::NoAnswer(if last.is_empty() {
-        "the audit printed nothing".to_owned()
-    } else {
-        last
-    })
+    Answer::NoAnswer(said(stdout, stderr))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::lock::Lock;
-use super::{Advisory, Answer, level, name_of, silence, text_of};
+use super::{Advisory, Answer, level, name_of, said, silence, text_of};
 use crate::config::AuditLevel;
 
 /// Reads `npm audit --json` (report version 2). `lockfile` is the text of package-lock.json, which tells the way to a
@@ -100,17 +100,24 @@ fn npm_advisory(package: &Value, via: &Value, lock: Option<&Lock>) -> Advisory {
     }
 }
 
+/// pnpm's codes for lock files it cannot audit: mistakes of the repo.
+const PNPM_LOCKFILE: [&str; 2] = ["ERR_PNPM_AUDIT_NO_LOCKFILE", "ERR_PNPM_BROKEN_LOCKFILE"];
+
 /// Reads `pnpm audit --json`.
 pub fn pnpm(stdout: &str, stderr: &str) -> Answer {
     let Ok(report) = serde_json::from_str::<Value>(stdout.trim()) else {
+        // From version 12 on, errors are no JSON.
+        if PNPM_LOCKFILE.iter().any(|code| stderr.contains(code)) {
+            return Answer::Refused(said(stdout, stderr));
+        }
         return silence(stdout, stderr);
     };
     if let Some(error) = report.get("error") {
         let code = text_of(error, "code");
         let said = join(&[code, text_of(error, "message")]);
-        return match code {
-            "ERR_PNPM_AUDIT_NO_LOCKFILE" | "ERR_PNPM_BROKEN_LOCKFILE" => Answer::Refused(said),
-            _ => Answer::NoAnswer(said),
+        return match PNPM_LOCKFILE.contains(&code) {
+            true => Answer::Refused(said),
+            false => Answer::NoAnswer(said),
         };
     }
     first_version(&report).unwrap_or_else(|| silence(stdout, stderr))
@@ -141,16 +148,20 @@ pub fn yarn_classic(stdout: &str, stderr: &str) -> Answer {
             _ => {}
         }
     }
+    // Without a lock file it resolves anew, sums up nothing found, and exits with 0.
+    let no_lockfile = values(stdout).any(|line| text_of(&line, "data") == "No lockfile found.");
+    if no_lockfile {
+        return Answer::Refused("there is no yarn.lock to audit".to_owned());
+    }
     if !complete {
-        let error = values(stdout).find(|line| text_of(line, "type") == "error");
-        let error = error
-            .as_ref()
-            .map(|line| text_of(line, "data"))
-            .unwrap_or_default();
-        return if error.is_empty() {
-            silence(stdout, stderr)
-        } else {
-            Answer::NoAnswer(error.to_owned())
+        let error = values(stdout)
+            .chain(values(stderr))
+            .find(|line| text_of(line, "type") == "error");
+        // What follows the first line are frames.
+        let error = error.as_ref().map(|line| text_of(line, "data"));
+        return match error.and_then(|text| text.lines().next()) {
+            Some(error) => Answer::NoAnswer(error.trim_start_matches("Error: ").to_owned()),
+            None => silence(stdout, stderr),
         };
     }
     Answer::Advisories(advisories)
@@ -175,6 +186,10 @@ pub fn yarn_berry(stdout: &str, stderr: &str, exited_well: bool) -> Answer {
     match whole {
         Some(answer) => answer,
         None if !errors.is_empty() => Answer::NoAnswer(errors.join("\n")),
+        // Before it asks anybody, it reads the lock file; a service that is away ends it with a crash instead.
+        None if stdout.contains("Internal Error") || stdout.contains("Usage Error") => {
+            Answer::Refused(said(stdout, stderr))
+        }
         None if advisories.is_empty() && !exited_well => silence(stdout, stderr),
         None => Answer::Advisories(advisories),
     }
@@ -206,6 +221,9 @@ fn berry_advisory(package: &str, children: &Value) -> Advisory {
 pub fn bun(stdout: &str, stderr: &str) -> Answer {
     // Older versions print a heading first.
     let json = stdout.find('{').map_or("", |start| &stdout[start..]);
+    if stderr.contains("missing lockfile") || stderr.contains("failed to parse lockfile") {
+        return Answer::Refused(said(stdout, stderr));
+    }
     let Ok(Value::Object(packages)) = serde_json::from_str::<Value>(json.trim()) else {
         return silence(stdout, stderr);
     };

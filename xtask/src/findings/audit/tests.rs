@@ -220,6 +220,31 @@ fn cargo_reports() {
     assert!(matches!(cargo("{}", ""), Answer::NoAnswer(_)));
 }
 
+/// What the readers make of what real package managers printed.
+#[test]
+fn what_real_package_managers_printed() {
+    let mut told = String::new();
+    for section in include_str!("captured-managers.txt").split("=== ").skip(1) {
+        let (title, rest) = section.split_once("\n--- stdout\n").expect("a title");
+        let (stdout, stderr) = rest.split_once("--- stderr\n").expect("two streams");
+        let answer = match title.split(':').next() {
+            Some("pnpm 12.21.0") => pnpm(stdout, stderr),
+            Some("yarn 1.22.22") => yarn_classic(stdout, stderr),
+            Some("yarn 4.18.1") => yarn_berry(stdout, stderr, title.ends_with("clean")),
+            Some("bun 1.4.5") => bun(stdout, stderr),
+            other => panic!("no reader for {other:?}"),
+        };
+        let answer = match answer {
+            Answer::Advisories(ref known) if known.is_empty() => "nothing known".to_owned(),
+            Answer::Advisories(_) => format!("advisories: {}", listed(&answer)),
+            Answer::NoAnswer(why) => format!("no answer: {why}"),
+            Answer::Refused(why) => format!("refused: {why}"),
+        };
+        told.push_str(&format!("{title}: {answer}\n"));
+    }
+    expect_test::expect_file!["captured-managers.expected.txt"].assert_eq(&told);
+}
+
 fn date(text: &str) -> Date {
     Date::parse(text).expect("a date")
 }
