@@ -168,14 +168,19 @@ fn touches(workspace: &Workspace, file: &Path) -> Touches {
     Touches::Workers(workers)
 }
 
-/// True when the configuration says that the worker is made of this file: by `inputs`, as a static asset, or as part of a
-/// database that the worker is bound to.
+/// True when the configuration says that the worker is made of this file.
 fn is_named(workspace: &Workspace, index: usize, file: &Path) -> bool {
-    let worker = &workspace.workers[index];
+    let mut named = named(workspace, &workspace.workers[index]).into_iter();
+    named.any(|path| file.starts_with(path))
+}
+
+/// What the configuration says a worker is made of besides its own folder: its `inputs`, its static assets, and the SQL
+/// files of the databases it is bound to.
+pub fn named(workspace: &Workspace, worker: &Worker) -> Vec<PathBuf> {
     let assets = worker.config.assets.as_ref();
     let assets = assets
         .and_then(|assets| assets.directory.as_ref())
-        .and_then(|folder| Some(plain(&worker.config_path.parent()?.join(folder))));
+        .and_then(|folder| Some(worker.config_path.parent()?.join(folder)));
     let databases = workspace.pipeline.databases.iter();
     let bound = databases.filter(|database| {
         let mut users = database.bound_by.iter();
@@ -188,8 +193,8 @@ fn is_named(workspace: &Workspace, index: usize, file: &Path) -> bool {
             database.seed.as_ref(),
         ]
     });
-    let mut named = worker.inputs.iter().chain(&assets).chain(sql.flatten());
-    named.any(|path| file.starts_with(plain(path)))
+    let named = worker.inputs.iter().chain(&assets).chain(sql.flatten());
+    named.map(|path| plain(path)).collect()
 }
 
 /// True for texts about a folder: Markdown directly in it, anything in its `docs/`, and the usual names everywhere.
@@ -228,27 +233,18 @@ fn because_of_files(worker: &Worker, files: &[String]) -> Option<String> {
 /// Adds the workers that call a touched one, until there are no more.
 fn add_callers(workspace: &Workspace, why: &mut [Option<String>]) {
     let workers = &workspace.workers;
+    let calls = workspace.calls();
     let mut open: Vec<usize> = (0..why.len())
         .filter(|index| why[*index].is_some())
         .collect();
     while let Some(callee) = open.pop() {
-        let target = &workers[callee];
         for (caller, worker) in workers.iter().enumerate() {
-            if why[caller].is_none() && calls(worker, &target.config.name) {
-                why[caller] = Some(format!("{}: calls {}", worker.name, target.name));
+            if why[caller].is_none() && calls[caller].contains(&callee) {
+                why[caller] = Some(format!("{}: calls {}", worker.name, workers[callee].name));
                 open.push(caller);
             }
         }
     }
-}
-
-/// True when the worker is bound to the script or to one of its Durable Objects.
-fn calls(worker: &Worker, script: &str) -> bool {
-    let bindings = &worker.config.bindings;
-    let mut services = bindings.services.iter();
-    let mut objects = bindings.durable_objects.iter();
-    services.any(|service| service.service == script)
-        || objects.any(|object| object.script_name.as_deref() == Some(script))
 }
 
 /// The path with `.` and `..` taken out.

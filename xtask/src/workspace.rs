@@ -148,8 +148,26 @@ impl Workspace {
             .collect())
     }
 
+    /// A worker and all that it calls, directly or through others.
+    pub fn reached_from<'a>(&'a self, worker: &'a Worker) -> Vec<&'a Worker> {
+        let calls = self.calls();
+        let start = self
+            .workers
+            .iter()
+            .position(|each| each.name == worker.name);
+        let mut found: Vec<usize> = start.into_iter().collect();
+        let mut next = 0;
+        while let Some(index) = found.get(next).copied() {
+            let new = calls[index].iter().filter(|callee| !found.contains(callee));
+            let new: Vec<usize> = new.copied().collect();
+            found.extend(new);
+            next += 1;
+        }
+        found.iter().map(|index| &self.workers[*index]).collect()
+    }
+
     /// For each worker, the indexes of the workers of this repo that it calls.
-    fn calls(&self) -> Vec<Vec<usize>> {
+    pub(crate) fn calls(&self) -> Vec<Vec<usize>> {
         let scripts = self.workers.iter().enumerate();
         let index_of: HashMap<&str, usize> = scripts
             .map(|(index, worker)| (worker.config.name.as_str(), index))

@@ -239,27 +239,73 @@ fn an_unchanged_tree_is_cached_and_one_change_runs_only_its_steps() {
             second.stderr
         );
     }
+    // The facebook worker calls nobody, and the business agent calls it: its steps and those of its caller.
     world.edit(
-        "workers/analyzer-worker/src/added.ts",
+        "workers/facebook-worker/src/added.ts",
         "export const added = 1;\n",
     );
-    world.commit("the analyzer changes");
-    let third = world.run(["ci", "--keep-going", "--format", "json"]);
-    let report: Value = serde_json::from_str(&third.stdout).expect("stdout is one document");
-    let ran: Vec<String> = statuses(&report)
+    world.commit("the facebook worker changes");
+    let ran = ran(&world);
+    let wanted = steps_of(&["business-agent", "facebook"]);
+    assert_eq!(ran, wanted);
+    // The business agent is called by nobody.
+    world.edit(
+        "workers/business-agent/src/added.ts",
+        "export const added = 1;\n",
+    );
+    assert_eq!(self::ran(&world), steps_of(&["business-agent"]));
+    // A migration belongs to every worker of its database; three of their tests apply it.
+    world.edit(
+        "workers/main/migrations/0009_added.sql",
+        "CREATE TABLE added (id INTEGER);\n",
+    );
+    let ran = self::ran(&world);
+    for step in [
+        "test main",
+        "test analyzer",
+        "test facebook",
+        "test business-agent",
+        "migrations kiamichi-biz-connect-db",
+    ] {
+        assert!(ran.iter().any(|id| id == step), "{step}: {ran:?}");
+    }
+    assert!(self::ran(&world).is_empty());
+}
+
+/// The steps whose work a run did, all of them well.
+#[track_caller]
+fn ran(world: &World) -> Vec<String> {
+    // A file written in the moment in which a run begins counts as written during it.
+    std::thread::sleep(std::time::Duration::from_millis(40));
+    let run = world.run(["ci", "--keep-going", "--format", "json"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).expect("stdout is one document");
+    let mut ran: Vec<String> = statuses(&report)
         .into_iter()
         .filter(|(id, status)| status == "passed" && id != "config")
         .map(|(id, _)| id)
         .collect();
-    let mut ran = ran;
     ran.sort();
-    let wanted = [
-        "build analyzer",
-        "check analyzer",
-        "test analyzer",
-        "types analyzer",
-    ];
-    assert_eq!(ran, wanted, "{}", third.stderr);
+    ran
+}
+
+/// The steps of workers, as their package.json and files call for them.
+fn steps_of(workers: &[&str]) -> Vec<String> {
+    let mut steps: Vec<String> = workers
+        .iter()
+        .flat_map(|worker| {
+            let check = match *worker {
+                "business-agent" => vec!["check business-agent 1", "check business-agent 2"],
+                "facebook" => vec!["check facebook"],
+                other => panic!("the steps of {other} are not listed"),
+            };
+            let check = check.into_iter().map(str::to_owned);
+            let others = ["build", "test", "types"].map(|verb| format!("{verb} {worker}"));
+            check.chain(others).collect::<Vec<String>>()
+        })
+        .collect();
+    steps.sort();
+    steps
 }
 
 /// Runs `ci` with every program but git replaced on PATH by one that leaves a trace, and asserts that none was started.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::affected;
 use crate::context::Ctx;
 use crate::findings::Finding;
 use crate::stages::ci::packages::{self, Install, Parts};
@@ -11,7 +12,7 @@ use crate::tools::node;
 use crate::workspace::{Worker, Workspace};
 
 /// Folders at a repo's root that no worker is built from.
-const NOT_SHARED: [&str; 10] = [
+const NOT_SHARED: [&str; 9] = [
     ".cargo",
     ".ci",
     ".git",
@@ -19,10 +20,12 @@ const NOT_SHARED: [&str; 10] = [
     ".xtask",
     "docs",
     "node_modules",
-    "scripts",
     "target",
     "xtask",
 ];
+
+/// Sources of this program that say what passes: results that older ones judged do not hold.
+pub const JUDGES: [&str; 2] = ["xtask/src/findings", "xtask/src/stages/ci"];
 
 /// Script names that mean a type check, the likeliest first.
 const CHECK_SCRIPTS: [&str; 4] = ["check", "typecheck", "type-check", "check-types"];
@@ -39,6 +42,8 @@ pub struct Facts<'a> {
     pub lint: Option<Parts>,
     /// Programs and versions that every result depends on.
     pub tools: Vec<(String, String)>,
+    /// The package registry the surroundings name, if they do.
+    pub registry: Option<String>,
     /// `bash` with `pipefail` where there is one: a pipe must not swallow a failure.
     pub shell: Vec<String>,
     /// PATH with the repo's own programs first.
@@ -94,6 +99,7 @@ pub fn gather<'a>(
         broken: broken_packages(root, &workers),
         lint: root_lint(root, &workers),
         tools: tools(root, &node),
+        registry: ctx.env.var("npm_config_registry").map(str::to_owned),
         shell: shell(),
         path: path(ctx, root, &workers, &node),
         cargo_audit: root.join("Cargo.lock").is_file() && which::which("cargo-audit").is_ok(),
@@ -171,13 +177,26 @@ fn root_lint(root: &Path, workers: &[Checks<'_>]) -> Option<Parts> {
         .map(|line| packages::parts(line))
 }
 
-/// The files a worker's results depend on: its own folder, what `pipeline.toml` adds, and everything beside it, up to
-/// the root, that is no other worker's.
+/// The files a worker's results depend on: its own, and those of every worker it calls, as its types and tests may be
+/// made from theirs.
 fn inputs(workspace: &Workspace, worker: &Worker) -> Vec<PathBuf> {
+    let mut paths: BTreeSet<PathBuf> = JUDGES
+        .iter()
+        .map(|folder| workspace.root.join(folder))
+        .collect();
+    for worker in workspace.reached_from(worker) {
+        paths.extend(own_inputs(workspace, worker));
+    }
+    paths.into_iter().collect()
+}
+
+/// The files one worker is made of: its folder, what the configuration names, and everything beside it, up to the
+/// root, that is no other worker's.
+fn own_inputs(workspace: &Workspace, worker: &Worker) -> BTreeSet<PathBuf> {
     let root = &workspace.root;
-    let mut paths: BTreeSet<PathBuf> = worker.inputs.iter().cloned().collect();
+    let mut paths: BTreeSet<PathBuf> = affected::named(workspace, worker).into_iter().collect();
     paths.insert(worker.dir.clone());
-    let others: Vec<&Path> = workspace
+    let workers: Vec<&Path> = workspace
         .workers
         .iter()
         .map(|other| other.dir.as_path())
@@ -185,20 +204,29 @@ fn inputs(workspace: &Workspace, worker: &Worker) -> Vec<PathBuf> {
     let mut folder = worker.dir.as_path();
     while folder != root {
         let Some(parent) = folder.parent() else { break };
-        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let skipped = parent == root && NOT_SHARED.contains(&name.as_str());
-            let document =
-                name.ends_with(".md") || name.starts_with("LICENSE") || name.starts_with("Cargo.");
-            let holds_a_worker = others.iter().any(|other| other.starts_with(&path));
-            if !skipped && !document && !holds_a_worker && name != "node_modules" {
-                paths.insert(path);
-            }
-        }
+        add_shared(root, parent, &workers, &mut paths);
         folder = parent;
     }
-    paths.into_iter().collect()
+    paths
+}
+
+/// Adds what stands in a folder and is no worker's; of a folder with workers in it, what stands beside them.
+fn add_shared(root: &Path, folder: &Path, workers: &[&Path], paths: &mut BTreeSet<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let skipped = folder == root && NOT_SHARED.contains(&name.as_str());
+        let document =
+            name.ends_with(".md") || name.starts_with("LICENSE") || name.starts_with("Cargo.");
+        if skipped || document || name == "node_modules" || workers.contains(&path.as_path()) {
+            continue;
+        }
+        if workers.iter().any(|worker| worker.starts_with(&path)) {
+            add_shared(root, &path, workers, paths);
+        } else {
+            paths.insert(path);
+        }
+    }
 }
 
 /// What besides files decides over results. Packages are told by their lock file, which is among the inputs.
@@ -250,4 +278,92 @@ fn path(ctx: &Ctx, root: &Path, workers: &[Checks<'_>], node: &Path) -> String {
         |_| ctx.env.var("PATH").unwrap_or_default().to_owned(),
         |joined| joined.to_string_lossy().into_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::affected::affected;
+    use crate::cache::tests::Repo;
+
+    const PIPELINE: &str = r#"
+[workers.front]
+path = "apps/front"
+[workers.api]
+path = "packages/api"
+inputs = ["xtask/api.txt"]
+[workers.store]
+path = "packages/store"
+[databases.data]
+migrations = "docs/sql"
+"#;
+
+    fn repo() -> Repo {
+        let service = "[[services]]\nbinding = \"NEXT\"\nservice = ";
+        let config = |name: &str, more: &str| {
+            format!(
+                "name = \"{name}\"\nmain = \"i.js\"\ncompatibility_date = \"2025-01-01\"\n{more}"
+            )
+        };
+        let front = config("front", &format!("{service}\"api\"\n"));
+        let api = config("api", &format!("{service}\"store\"\n"));
+        let store = config(
+            "store",
+            "[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"data\"\ndatabase_id = \"3f1c9a7b-e2d8-4c05-b6a1-d7e94f20c8aa\"\n",
+        );
+        Repo::new(&[
+            ("pipeline.toml", PIPELINE),
+            ("apps/front/wrangler.toml", &front),
+            ("packages/api/wrangler.toml", &api),
+            ("packages/store/wrangler.toml", &store),
+            ("packages/shared/x.js", "1"),
+            ("scripts/build.sh", "1"),
+            ("docs/sql/0001_a.sql", "SELECT 1;"),
+            ("xtask/api.txt", "1"),
+            ("xtask/src/other.rs", "1"),
+            ("xtask/src/findings/tsc.rs", "1"),
+            ("README.md", "1"),
+        ])
+    }
+
+    /// The workers whose results depend on a file, by the inputs of their steps.
+    fn depend_on(workspace: &Workspace, file: &str) -> Vec<String> {
+        let file = workspace.root.join(file);
+        let workers = workspace.workers.iter().filter(|worker| {
+            let mut paths = inputs(workspace, worker).into_iter();
+            paths.any(|path| file.starts_with(path))
+        });
+        workers.map(|worker| worker.name.clone()).collect()
+    }
+
+    #[test]
+    fn a_result_depends_on_its_worker_on_what_that_calls_and_on_what_is_shared() {
+        let repo = repo();
+        let (workspace, problems) = Workspace::read(repo.root());
+        assert!(problems.ok());
+        let workspace = workspace.expect("it can be read");
+        for (file, workers) in [
+            ("apps/front/i.js", vec!["front"]),
+            ("packages/api/i.js", vec!["front", "api"]),
+            ("packages/store/i.js", vec!["front", "api", "store"]),
+            ("packages/shared/x.js", vec!["front", "api", "store"]),
+            ("scripts/build.sh", vec!["front", "api", "store"]),
+            ("pipeline.toml", vec!["front", "api", "store"]),
+            ("docs/sql/0001_a.sql", vec!["front", "api", "store"]),
+            ("xtask/api.txt", vec!["front", "api"]),
+            ("xtask/src/findings/tsc.rs", vec!["front", "api", "store"]),
+            ("xtask/src/other.rs", vec![]),
+            ("README.md", vec![]),
+        ] {
+            assert_eq!(depend_on(&workspace, file), workers, "{file}");
+            // What `--affected` leaves out must not depend on the change either.
+            let touched = affected(&workspace, &[PathBuf::from(file)]).workers;
+            assert!(
+                workers
+                    .iter()
+                    .all(|worker| touched.contains(&(*worker).to_owned())),
+                "{file}: {touched:?}"
+            );
+        }
+    }
 }

@@ -163,6 +163,12 @@ impl CiRunner<'_> {
             .and_then(Result::ok)
             .and_then(|text| wrangler::bundle_size(&text))
         else {
+            // Not judged is not passed: the next run has to look again.
+            if judged.failure.is_none() {
+                let message = format!("wrangler did not say how big the bundle of {worker} is");
+                judged.findings.push(Finding::warning(message));
+                judged.lasts = false;
+            }
             return;
         };
         judged.output = json!({"raw_bytes": raw, "gzip_bytes": gzip});

@@ -16,10 +16,6 @@ const LONG: &[(&str, &str)] = &[
         "one state machine: when the world is loaded, and what waits for it",
     ),
     (
-        "xtask/src/stages/ci/plan.rs",
-        "every step of `ci`, read from top to bottom",
-    ),
-    (
         "xtask/src/tools/http.rs",
         "the curl boundary: its config, its answers and its retries belong together",
     ),
