@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::context::{CloudKind, Ctx};
 use crate::env::Env;
-use crate::error::{Fail, exit_of, render};
+use crate::error::{Exit, Fail, exit_of, render};
 use crate::interrupt::Interrupt;
 use crate::report::Report;
 use crate::stages::{self, ci, deploy, local, rehearse, tidy};
@@ -199,7 +199,13 @@ fn written(ctx: &Ctx, report: &Report) -> ExitCode {
         return ExitCode::from(report.exit);
     }
     if let Err(error) = report.write(&ctx.env, &ctx.ui, &ctx.root) {
-        return failed(&ctx.ui, &report.stage, &error);
+        // The document is out already; what the stage found counts for more than that it could not be stored.
+        ctx.ui.error(&error);
+        let code = match report.exit {
+            0 => Exit::Setup as u8,
+            code => code,
+        };
+        return ExitCode::from(code);
     }
     ExitCode::from(report.exit)
 }

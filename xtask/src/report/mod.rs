@@ -12,14 +12,13 @@ mod tests;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use self::plan::{plan_json, plan_mermaid, plan_text};
 pub use self::table::Table;
 use crate::env::Env;
-use crate::error::Exit;
+use crate::error::{Exit, Fail};
 use crate::run::{Outcome, Status, StepReport};
 use crate::ui::{Format, Ui, human_duration};
 
@@ -198,8 +197,8 @@ impl Report {
         let folder = root.join(".xtask/reports");
         let path = folder.join(format!("{}.json", self.stage));
         std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::write(&path, format!("{json}\n")))
-            .with_context(|| format!("failed to write `{}`", path.display()))?;
+            .and_then(|()| write_whole(&path, &format!("{json}\n")))
+            .map_err(|error| unwritable(&path.display().to_string(), &error))?;
         Ok(path)
     }
 
@@ -284,11 +283,27 @@ fn step_json(step: &StepReport) -> Value {
     })
 }
 
+/// Renamed into place: a killed run, a full disk or a second run leaves a whole report or none.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let new = path.with_extension(format!("{}.tmp", std::process::id()));
+    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written
+}
+
 fn append(path: &str, text: &str) -> anyhow::Result<()> {
     std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("failed to write `{path}`"))
+        .map_err(|error| unwritable(path, &error).into())
+}
+
+fn unwritable(path: &str, error: &std::io::Error) -> Fail {
+    Fail::setup(format!("the report could not be written to `{path}`"))
+        .why(error.to_string())
+        .fix("make room on the disk, or make the folder writable")
 }

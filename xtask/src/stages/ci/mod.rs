@@ -8,9 +8,9 @@ mod plan;
 mod runner;
 mod shard;
 mod sizes;
+mod turn;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
@@ -70,15 +70,20 @@ pub fn ci(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
 
 fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
-    let (workspace, problems) = Workspace::read(&ctx.root);
-    let mut problems = findings_of(&problems);
     if options.matrix {
-        let count = workspace
-            .as_ref()
-            .map_or(1, |workspace| workspace.workers.len());
+        let (workspace, _) = Workspace::read(&ctx.root);
+        let count = workspace.map_or(1, |workspace| workspace.workers.len());
         ctx.ui.data(&shard::matrix(count).to_string());
         return Ok(Report::empty(STAGE));
     }
+    let state = ctx.state();
+    let mut warnings = Vec::new();
+    if !ctx.dry_run {
+        warnings.extend(turn::wait(ctx));
+        turn::forget_the_last(&state, STAGE);
+    }
+    let (workspace, problems) = Workspace::read(&ctx.root);
+    let mut problems = findings_of(&problems);
     let git = Git::open(&ctx.root).ok();
     let mut notes = Vec::new();
     let selected = match &workspace {
@@ -88,7 +93,6 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let facts = facts::gather(ctx, workspace.as_ref(), &selected);
     problems.extend(facts.broken.iter().cloned());
     let wrangler = Wrangler::expected(&ctx.root, PRODUCTION_API, "");
-    let state = ctx.state();
     let mut ci = plan::plan(&Material {
         workspace: workspace.as_ref(),
         facts: &facts,
@@ -99,9 +103,10 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
             .join("xtask/local-cloud/runtime/rehearse-migrations.mjs"),
     });
     ci.plan.notes.extend(notes);
-    let warnings = apply_policy(&mut ci, workspace.as_ref());
+    warnings.extend(apply_policy(&mut ci, workspace.as_ref()));
+    let whole = shard::name(&ci.plan);
     if let Some(shard) = options.shard {
-        ci.plan = shard::take(&ci.plan, shard, &last_durations(&state));
+        ci.plan = shard::take(&ci.plan, shard);
     }
     if ctx.dry_run {
         match ctx.ui.format() {
@@ -122,6 +127,10 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     );
     for warning in warnings {
         report.warn(warning);
+    }
+    if let Some(shard) = options.shard {
+        report.fact("shard", shard.to_string());
+        report.fact("plan", whole);
     }
     finish(&mut report, &ci, options, workspace.as_ref(), started);
     Ok(report)
@@ -204,9 +213,6 @@ fn finish(
             report.warn(finding.to_string());
         }
     }
-    if let Some(shard) = options.shard {
-        report.fact("shard", shard.to_string());
-    }
     let Some(budget) = workspace.and_then(|workspace| workspace.pipeline.budgets.of(STAGE)) else {
         return;
     };
@@ -288,21 +294,6 @@ fn findings_of(problems: &crate::config::Problems) -> Vec<Finding> {
             Finding::new(severity, message)
                 .in_file(&problem.path)
                 .at(problem.line as u32, problem.col as u32)
-        })
-        .collect()
-}
-
-/// How long steps took last time, for an even spread over shards.
-fn last_durations(state: &Path) -> BTreeMap<String, u64> {
-    let text = std::fs::read_to_string(state.join("reports/ci.json")).unwrap_or_default();
-    let report: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let steps = report["steps"].as_array().into_iter().flatten();
-    steps
-        .filter_map(|step| {
-            Some((
-                step["id"].as_str()?.to_owned(),
-                step["duration_ms"].as_u64()?,
-            ))
         })
         .collect()
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::digest;
 use crate::error::Fail;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::report::Report;
 use crate::run::{Status, StepReport};
 use crate::stages::ci::plan::STAGE;
@@ -56,22 +57,21 @@ pub fn matrix(workers: usize) -> Value {
 }
 
 /// The steps of one shard, with what they need. Steps of one worker stay together: they share caches of the file system
-/// and its install. `weights` are the milliseconds steps took last time.
-pub fn take(plan: &Plan, shard: Shard, weights: &BTreeMap<String, u64>) -> Plan {
+/// and its install. The plan alone decides: shards that shared out by what they remember would leave steps to nobody.
+pub fn take(plan: &Plan, shard: Shard) -> Plan {
     let needed: BTreeSet<&str> = plan
         .steps
         .iter()
         .flat_map(|step| step.needs.iter().map(String::as_str))
         .collect();
     let mut groups: BTreeMap<String, u64> = BTreeMap::new();
-    let group = |step: &crate::plan::Step| step.worker.clone().unwrap_or_else(|| step.id.clone());
+    let group = |step: &Step| step.worker.clone().unwrap_or_else(|| step.id.clone());
     for step in plan
         .steps
         .iter()
         .filter(|step| step.worker.is_some() || !needed.contains(step.id.as_str()))
     {
-        *groups.entry(group(step)).or_default() +=
-            weights.get(&step.id).copied().unwrap_or(1000).max(1);
+        *groups.entry(group(step)).or_default() += weight(step);
     }
     // The heaviest first, each to the shard with the least so far.
     let mut order: Vec<(&String, &u64)> = groups.iter().collect();
@@ -107,11 +107,28 @@ pub fn take(plan: &Plan, shard: Shard, weights: &BTreeMap<String, u64>) -> Plan 
     }
 }
 
+/// How long a step takes, roughly, next to others.
+fn weight(step: &Step) -> u64 {
+    match step.group.as_str() {
+        "test" => 5,
+        "build" => 3,
+        _ => 1,
+    }
+}
+
+/// What a whole plan is called in the reports of its shards: how many steps, and which.
+pub fn name(plan: &Plan) -> String {
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    let digest = digest::text(&ids.join("\n"));
+    format!("{} steps, {}", ids.len(), &digest[..12.min(digest.len())])
+}
+
 /// One report out of those of all shards in a folder. A missing shard is a failure: its checks were not seen to pass.
 pub fn gather(folder: &Path) -> anyhow::Result<Report> {
     let mut report = Report::empty(STAGE);
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut shards: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut plans: BTreeSet<String> = BTreeSet::new();
     let mut files = json_files(folder)?;
     files.sort();
     for file in &files {
@@ -128,6 +145,7 @@ pub fn gather(folder: &Path) -> anyhow::Result<Report> {
         if let Some(Ok(shard)) = part["facts"]["shard"].as_str().map(str::parse::<Shard>) {
             shards.entry(shard.count).or_default().insert(shard.index);
         }
+        plans.extend(part["facts"]["plan"].as_str().map(str::to_owned));
         for step in part["steps"]
             .as_array()
             .into_iter()
@@ -155,6 +173,19 @@ pub fn gather(folder: &Path) -> anyhow::Result<Report> {
             );
         }
     }
+    let unseen = unseen_shards(&shards).or_else(|| unseen_steps(&plans, seen.len()));
+    if let Some(unseen) = unseen {
+        report.warn(format!(
+            "{unseen} in {}: not every check was seen to pass",
+            folder.display()
+        ));
+        report.fail(1);
+    }
+    Ok(report)
+}
+
+/// The shards that left no report, in words.
+fn unseen_shards(shards: &BTreeMap<usize, BTreeSet<usize>>) -> Option<String> {
     let missing: Vec<String> = shards
         .iter()
         .flat_map(|(count, seen)| {
@@ -163,19 +194,27 @@ pub fn gather(folder: &Path) -> anyhow::Result<Report> {
                 .map(move |index| format!("{index}/{count}"))
         })
         .collect();
-    if !missing.is_empty() || shards.is_empty() {
-        let what = if missing.is_empty() {
-            "any shard".to_owned()
-        } else {
-            format!("shard {}", missing.join(", "))
-        };
-        report.warn(format!(
-            "there is no report of {what} in {}: its checks were not seen to pass",
-            folder.display()
-        ));
-        report.fail(1);
+    match missing.as_slice() {
+        [] if shards.is_empty() => Some("there is no report of any shard".to_owned()),
+        [] => None,
+        missing => Some(format!(
+            "there is no report of shard {}",
+            missing.join(", ")
+        )),
     }
-    Ok(report)
+}
+
+/// The steps that were in no shard, in words: shards of different commits do not add up to one plan.
+fn unseen_steps(plans: &BTreeSet<String>, seen: usize) -> Option<String> {
+    let mut plans = plans.iter();
+    let plan = plans.next()?;
+    if let Some(other) = plans.next() {
+        return Some(format!(
+            "the shards shared out different plans ({plan}; {other})"
+        ));
+    }
+    let count = plan.split_once(' ')?.0.parse::<usize>().ok()?;
+    (seen < count).then(|| format!("the shards ran {seen} of {count} steps"))
 }
 
 fn json_files(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
@@ -224,7 +263,7 @@ fn read_step(step: &Value) -> StepReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Action, Step};
+    use crate::plan::Action;
 
     fn plan() -> Plan {
         let mut plan = Plan::new(STAGE);
@@ -244,7 +283,7 @@ mod tests {
         for count in 1..=5 {
             let mut times: BTreeMap<String, usize> = BTreeMap::new();
             for index in 1..=count {
-                let part = take(&plan(), Shard { index, count }, &BTreeMap::new());
+                let part = take(&plan(), Shard { index, count });
                 let ids: BTreeSet<&str> = part.steps.iter().map(|step| step.id.as_str()).collect();
                 assert!(
                     part.steps
@@ -282,7 +321,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(gather(dir.path()).unwrap().exit, 1);
         let part = |shard: &str| {
-            json!({"stage": "ci", "outcome": "success", "facts": {"shard": shard}, "warnings": [],
+            json!({"stage": "ci", "outcome": "success", "facts": {"shard": shard, "plan": "2 steps, x"}, "warnings": [],
             "steps": [{"id": format!("test {shard}"), "status": "passed", "duration_ms": 5}]})
         };
         std::fs::write(dir.path().join("1.json"), part("1/2").to_string()).unwrap();
@@ -296,5 +335,26 @@ mod tests {
         std::fs::write(dir.path().join("2.json"), part("2/2").to_string()).unwrap();
         let report = gather(dir.path()).unwrap();
         assert_eq!((report.exit, report.steps.len()), (0, 2));
+        for (plan, said) in [
+            ("3 steps, x", "shared out different plans"),
+            ("2 steps, y", "shared out different plans"),
+        ] {
+            let other = part("2/2").to_string().replace("2 steps, x", plan);
+            std::fs::write(dir.path().join("2.json"), other).unwrap();
+            let report = gather(dir.path()).unwrap();
+            assert_eq!(report.exit, 1);
+            assert!(report.warnings[0].contains(said), "{:?}", report.warnings);
+        }
+        for (file, shard) in [("1.json", "1/2"), ("2.json", "2/2")] {
+            let short = part(shard).to_string().replace("2 steps, x", "3 steps, x");
+            std::fs::write(dir.path().join(file), short).unwrap();
+        }
+        let report = gather(dir.path()).unwrap();
+        assert_eq!(report.exit, 1);
+        assert!(
+            report.warnings[0].contains("ran 2 of 3 steps"),
+            "{:?}",
+            report.warnings
+        );
     }
 }
