@@ -131,6 +131,14 @@ impl App {
         &self,
         change: impl FnOnce(&mut State) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
+        self.mutate_or(change)
+    }
+
+    /// `mutate`, for changes that are refused with another kind of error.
+    pub fn mutate_or<T, E: From<ApiError>>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, E>,
+    ) -> Result<T, E> {
         let _one_at_a_time = self
             .inner
             .writer

@@ -24,7 +24,7 @@ pub struct Fault {
     /// Only this method.
     #[serde(default)]
     pub method: Option<String>,
-    /// Regular expression on the path, without `/client/v4`; all paths when absent.
+    /// Regular expression on the path, without `/client/v4` or `/github`; all paths when absent.
     #[serde(default)]
     pub path: Option<String>,
     /// Fires at the n-th matching request from now.
@@ -48,7 +48,7 @@ fn one() -> u64 {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// `/client/v4`
+    /// `/client/v4` and `/github`
     #[default]
     Api,
     /// Requests for Workers.
@@ -125,6 +125,16 @@ pub struct Met {
     id: u64,
     action: Action,
     hanging: Arc<AtomicU64>,
+}
+
+impl Met {
+    /// The same, with a body for a status that brings none.
+    pub fn or_body(mut self, make: impl FnOnce(u16) -> Value) -> Self {
+        if let Action::Status { status, body, .. } = &mut self.action {
+            body.get_or_insert_with(|| make(*status));
+        }
+        self
+    }
 }
 
 impl Faults {

@@ -1,7 +1,7 @@
 //! The local cloud as a library: a loopback Cloudflare that speaks the API wrangler speaks and really runs what is uploaded.
 //!
 //! Reading order: `serve` (process), `api` (control plane), `state` (what the account holds), `world` (what runs),
-//! `runtime` and `edge` (where it runs), `storage` (D1, KV, R2), `control` (`/_local`, for tests and people).
+//! `runtime` and `edge` (where it runs), `storage` (D1, KV, R2), `github` (pull requests), `control` (`/_local`, for tests and people).
 
 pub mod serve;
 
@@ -14,6 +14,7 @@ pub mod extract;
 pub mod fail;
 pub mod faults;
 pub mod form;
+pub mod github;
 pub mod journal;
 pub mod mask;
 pub mod migrations;

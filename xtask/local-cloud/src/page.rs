@@ -30,7 +30,8 @@ fn render(state: &State, subdomain: &str, port: u16) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Local cloud</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head><body>\
          <h1>Local cloud</h1><p class=\"quiet\">API <code>http://127.0.0.1:{port}/client/v4</code> · \
-         <a href=\"/_local/journal\">journal</a> · <a href=\"/_local/state\">state</a> · <a href=\"/_local/faults\">faults</a></p>"
+         <a href=\"/_local/journal\">journal</a> · <a href=\"/_local/state\">state</a> · <a href=\"/_local/faults\">faults</a> · \
+         <a href=\"/_local/github\">pull requests</a></p>"
     );
     let workers: Vec<Vec<String>> = state
         .scripts

@@ -22,7 +22,7 @@ use crate::disk::{StateDir, write_atomic};
 use crate::fail::Fail;
 use crate::faults::{Scope, suffer};
 use crate::runtime::RuntimeOptions;
-use crate::{api, control, edge, ids, page};
+use crate::{api, control, edge, github, ids, page};
 
 /// How long mutations must have been quiet before the world is applied without a request asking for it.
 /// A reload costs a third of a second of CPU and a deploy is a train of mutations: better one reload at its end.
@@ -337,6 +337,8 @@ fn control_router(app: App) -> Router {
         .merge(control::router())
         .route("/", axum::routing::get(page::index))
         .nest("/client/v4", api::router(app.clone()))
+        .nest("/github", github::router(app.clone()))
+        .merge(github::control::router())
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
 }

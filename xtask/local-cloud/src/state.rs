@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::envelope::ApiError;
+use crate::github::model::Github;
 
 /// Everything the local cloud remembers. Cloned for every mutation, so that a failed one leaves no trace.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct State {
     pub asset_files: BTreeMap<String, AssetBlob>,
     /// Asset uploads in progress and finished, by session id.
     pub asset_sessions: BTreeMap<String, AssetSession>,
+    /// Repositories and pull requests.
+    pub github: Github,
     /// Open tails by id; not kept over a restart in practice, since their sockets are gone.
     #[serde(skip)]
     pub tails: BTreeMap<String, Tail>,
