@@ -13,7 +13,7 @@ use crate::env::Env;
 use crate::error::{Exit, Fail, exit_of, render};
 use crate::interrupt::Interrupt;
 use crate::report::Report;
-use crate::stages::{self, ci, deploy, local, rehearse, tidy};
+use crate::stages::{self, ci, deploy, local, preview, rehearse, tidy};
 use crate::tools::local_cloud;
 use crate::ui::{Format, Ui};
 
@@ -89,6 +89,8 @@ enum Verb {
     Deploy(DeployArgs),
     /// Bring the databases forward, or say how they stand
     Migrate(migrate::MigrateArgs),
+    /// Make or update the preview of a pull request: every worker under a name and with data of its own
+    Preview(PreviewArgs),
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
@@ -145,6 +147,22 @@ struct DeployArgs {
     /// When the release fails, take the database back to where it was, with all that was written since
     #[arg(long)]
     restore_on_failure: bool,
+}
+
+#[derive(Debug, Args)]
+struct PreviewArgs {
+    /// The pull request [default: GitHub's event; without one, the preview that belongs to none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pr: Option<u64>,
+    /// The commit the preview is named after [default: GitHub's event, else HEAD]
+    #[arg(long)]
+    sha: Option<String>,
+    /// The branch the preview is named after [default: GitHub's event, else the current one]
+    #[arg(long)]
+    branch: Option<String>,
+    /// Throw the preview's data away and make it anew
+    #[arg(long)]
+    reset_data: bool,
 }
 
 #[derive(Debug, Args)]
@@ -270,6 +288,7 @@ impl Verb {
             Verb::Ci(_) => "ci",
             Verb::Deploy(_) => "deploy",
             Verb::Migrate(_) => "migrate",
+            Verb::Preview(_) => "preview",
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
             Verb::Tidy => "tidy",
@@ -281,6 +300,7 @@ impl Verb {
             Verb::Ci(args) => ci::ci(ctx, &args.into()).map(Some),
             Verb::Deploy(args) => deploy::deploy(ctx, &args.into()).map(Some),
             Verb::Migrate(args) => stages::migrate::migrate(ctx, &args.into()).map(Some),
+            Verb::Preview(args) => preview::preview(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
@@ -316,6 +336,17 @@ impl From<DeployArgs> for deploy::Options {
             canary: args.canary,
             bake: args.bake,
             restore_on_failure: args.restore_on_failure,
+        }
+    }
+}
+
+impl From<PreviewArgs> for preview::Options {
+    fn from(args: PreviewArgs) -> preview::Options {
+        preview::Options {
+            pr: args.pr,
+            sha: args.sha,
+            branch: args.branch,
+            reset_data: args.reset_data,
         }
     }
 }

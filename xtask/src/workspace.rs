@@ -198,7 +198,7 @@ impl Workspace {
 
 impl Worker {
     /// The script names this worker cannot go live without.
-    fn targets(&self) -> Vec<&str> {
+    pub(crate) fn targets(&self) -> Vec<&str> {
         let bindings = &self.config.bindings;
         let services = bindings
             .services

@@ -2,5 +2,7 @@
 //! it down. Pure: names in, names out.
 
 pub mod names;
+pub mod resources;
 
 pub use names::Key;
+pub use resources::Resources;

@@ -76,6 +76,12 @@ pub fn resource(base: &str, key: Key) -> String {
     shortened(kept.trim_start_matches('-'), key)
 }
 
+/// The title of a preview's KV namespace, which production's id tells: configs know no title.
+pub fn namespace(project: &str, id: &str, key: Key) -> String {
+    let short: String = id.chars().take(8).collect();
+    resource(&format!("{project}-kv-{short}"), key)
+}
+
 /// Which preview a name belongs to, by its end; `None` for every other name. Not a proof: see [`is_ours`].
 pub fn parse(name: &str) -> Option<Key> {
     let base = name.strip_suffix("-preview")?;

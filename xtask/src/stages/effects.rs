@@ -111,6 +111,17 @@ impl Effects<'_> {
 
     /// Asks until the answer is the wanted one: a promotion takes a moment to reach every edge.
     fn probe(&self, probe: &Probe, step: &Step, io: &Io) -> anyhow::Result<Value> {
+        self.ask(probe, step, io, |answer| judge(probe, answer))
+    }
+
+    /// The same with a judgement of the caller's: the value of a good answer, or what is wrong with it.
+    pub fn ask(
+        &self,
+        probe: &Probe,
+        step: &Step,
+        io: &Io,
+        judge: impl Fn(&Response) -> Result<Value, String>,
+    ) -> anyhow::Result<Value> {
         let deadline = Instant::now() + Duration::from_secs(probe.within_secs);
         let mut wait = Duration::from_millis(50);
         let request = self.request(probe, step.timeout);
@@ -119,7 +130,7 @@ impl Effects<'_> {
             let started = Instant::now();
             let seen = match http::send(&request)? {
                 Err(lost) => lost.message,
-                Ok(answer) => match judge(probe, &answer) {
+                Ok(answer) => match judge(&answer) {
                     Ok(shown) => {
                         let ms = started.elapsed().as_millis();
                         io.note(&format!("{} in {ms} ms", answer.status));
@@ -173,7 +184,7 @@ impl Effects<'_> {
 }
 
 /// The fields of a healthy answer, or what is wrong with it.
-fn judge(probe: &Probe, answer: &Response) -> Result<Value, String> {
+pub fn judge(probe: &Probe, answer: &Response) -> Result<Value, String> {
     let short: String = answer
         .body
         .chars()

@@ -5,5 +5,6 @@ pub mod deploy;
 pub mod effects;
 pub mod local;
 pub mod migrate;
+pub mod preview;
 pub mod rehearse;
 pub mod tidy;

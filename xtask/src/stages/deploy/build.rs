@@ -108,7 +108,7 @@ impl Release<'_> {
 }
 
 /// The config that ships: the one a build generated, when there is one, else the worker's own.
-fn effective_config(worker: &Worker) -> anyhow::Result<Effective> {
+pub fn effective_config(worker: &Worker) -> anyhow::Result<Effective> {
     if let Some(path) = config::generated_config(&worker.dir)? {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("failed to read {}", path.display()))?;

@@ -1,10 +1,10 @@
 //! `cargo xtask deploy`: ships all workers as one release. The protocol, step by step, is in ARCHITECTURE.md.
 
-mod build;
+pub(in crate::stages) mod build;
 mod live;
-mod part;
-mod placeholder;
-mod plans;
+pub(in crate::stages) mod part;
+pub(in crate::stages) mod placeholder;
+pub(in crate::stages) mod plans;
 mod record;
 mod release;
 #[cfg(test)]

@@ -15,6 +15,16 @@ const BOUNDARY: &str = "xtask-form-boundary-7d1f4b";
 
 /// The upload of a worker's placeholder. Its migrations are applied with it, so that later versions have none pending.
 pub fn upload(cloud: &Cloudflare, workspace: &Workspace, worker: &Worker) -> Rest {
+    upload_tagged(cloud, workspace, worker, &[])
+}
+
+/// The same for a worker that is to carry tags from its first moment on.
+pub fn upload_tagged(
+    cloud: &Cloudflare,
+    workspace: &Workspace,
+    worker: &Worker,
+    tags: &[String],
+) -> Rest {
     let config = &worker.config;
     let classes: Vec<String> = config
         .live_durable_classes()
@@ -27,6 +37,9 @@ pub fn upload(cloud: &Cloudflare, workspace: &Workspace, worker: &Worker) -> Res
         "compatibility_flags": [],
         "annotations": {"workers/message": PLACEHOLDER_MESSAGE},
     });
+    if !tags.is_empty() {
+        metadata["tags"] = json!(tags);
+    }
     if let Some(date) = &config.compatibility_date {
         metadata["compatibility_date"] = Value::from(date.as_str());
     }

@@ -258,7 +258,13 @@ pub fn put_back(
     plans
 }
 
-fn deployment(cloud: &Cloudflare, script: &str, split: &[(&String, u8)], message: &str) -> Rest {
+/// A deployment of versions with their shares of the traffic.
+pub fn deployment(
+    cloud: &Cloudflare,
+    script: &str,
+    split: &[(&String, u8)],
+    message: &str,
+) -> Rest {
     let versions: Vec<Value> = split
         .iter()
         .map(|(id, share)| json!({"version_id": id, "percentage": share}))

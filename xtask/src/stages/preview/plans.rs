@@ -1,0 +1,166 @@
+//! The plans of a preview, phase by phase. Pure: facts in, steps out.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::plan::{Action, Command, Plan, Rest, Step};
+use crate::stages::deploy::{placeholder, plans::deployment};
+use crate::stages::preview::STAGE;
+use crate::stages::preview::piece::Piece;
+use crate::tools::cloudflare::{Cloudflare, encode};
+use crate::tools::wrangler::Wrangler;
+use crate::workspace::Workspace;
+
+/// Runs the workers' own builds and bundles each into a folder below `into`.
+pub fn build(wrangler: &Wrangler, pieces: &[Piece<'_>], into: &Path, timeout: Duration) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for piece in pieces {
+        let name = piece.name();
+        let mut earlier = Vec::new();
+        if let Some(build) = &piece.worker.build {
+            let id = format!("run the build of {name}");
+            let command = Action::Command(Command::shell(build, &piece.worker.dir));
+            plan.push(
+                Step::new("build", &id, &id, command)
+                    .worker(name)
+                    .timeout(timeout),
+            );
+            earlier.push(id);
+        }
+        let id = format!("build {name}");
+        let command = Action::Command(wrangler.bundle(piece.worker, &into.join(name)));
+        let step = Step::new("build", &id, &id, command).worker(name);
+        plan.push(step.timeout(timeout).needs(earlier));
+    }
+    plan
+}
+
+/// Makes the Workers that do not exist yet, as placeholders with the preview's tags, and tells the others which commit
+/// they are made from now. One whose Durable Objects no longer fit is made anew.
+pub fn claim(cloud: &Cloudflare, twin: &Workspace, pieces: &[Piece<'_>], tags: &[String]) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for piece in pieces {
+        let (name, script) = (piece.name(), piece.script());
+        let mut push = |id: &str, goal: String, rest: Rest, needs: Option<String>| {
+            let step = Step::new("claim", format!("{id} {name}"), goal, Action::Rest(rest));
+            plan.push(step.worker(name).needs(needs));
+        };
+        if piece.live.exists && !piece.renew {
+            let rest = Rest::set(
+                "PATCH",
+                cloud.script(script, "/script-settings"),
+                json!({ "tags": tags }),
+            );
+            push(
+                "claim",
+                format!("say which commit {script} is made from"),
+                rest,
+                None,
+            );
+            continue;
+        }
+        let mut first = None;
+        if piece.renew {
+            push(
+                "delete",
+                format!("delete {script}, to make it anew"),
+                deletion(cloud, script),
+                None,
+            );
+            first = Some(format!("delete {name}"));
+        }
+        let rest = placeholder::upload_tagged(cloud, twin, piece.worker, tags);
+        push(
+            "create",
+            format!("create {script} with a placeholder"),
+            rest,
+            first,
+        );
+        let body = json!({"enabled": true, "previews_enabled": false});
+        let rest = Rest::set("POST", cloud.script(script, "/subdomain"), body);
+        push(
+            "address",
+            format!("open the workers.dev address of {script}"),
+            rest,
+            Some(format!("create {name}")),
+        );
+    }
+    plan
+}
+
+/// Deletes a Worker; one that is not there is as wanted.
+pub fn deletion(cloud: &Cloudflare, script: &str) -> Rest {
+    Rest {
+        body: None,
+        tolerate: crate::tools::cloudflare::WORKER_NOT_FOUND.to_vec(),
+        ..Rest::set(
+            "DELETE",
+            cloud.path(&format!("/workers/services/{}?force=true", encode(script))),
+            Value::Null,
+        )
+    }
+}
+
+/// Gives the new versions all of the traffic, callees first, and sets what belongs to a Worker and not to a version.
+pub fn serve(
+    cloud: &Cloudflare,
+    levels: &[BTreeSet<String>],
+    pieces: &[Piece<'_>],
+    release: &str,
+    tags: &[String],
+) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    let mut earlier: Vec<String> = Vec::new();
+    for level in levels {
+        let mut ids = Vec::new();
+        for piece in pieces.iter().filter(|piece| level.contains(piece.name())) {
+            let Some(version) = &piece.version else {
+                continue;
+            };
+            let (name, script) = (piece.name(), piece.script());
+            let id = format!("serve {name}");
+            let rest = deployment(cloud, script, &[(version, 100)], release);
+            let goal = format!("have the new version of {name} answer");
+            let mut step = Step::new("serve", &id, goal, Action::Rest(rest));
+            if piece.serves(version) {
+                step = step.done("it does already");
+            }
+            plan.push(step.worker(name).needs(earlier.clone()));
+            plan.push(settings(cloud, piece, tags).needs([id.clone()]));
+            ids.push(id);
+        }
+        if !ids.is_empty() {
+            earlier = ids;
+        }
+    }
+    plan
+}
+
+fn settings(cloud: &Cloudflare, piece: &Piece<'_>, tags: &[String]) -> Step {
+    let config = &piece.worker.config;
+    let observability = config.observability.clone();
+    let consumers = config.tail_consumers.clone();
+    let body = json!({
+        "tags": tags,
+        "logpush": false,
+        "observability": observability.unwrap_or(json!({"enabled": false})),
+        "tail_consumers": consumers.unwrap_or(json!([])),
+    });
+    let name = piece.name();
+    let rest = Rest::set(
+        "PATCH",
+        cloud.script(piece.script(), "/script-settings"),
+        body,
+    );
+    let goal = format!("set the tags and the observability of {}", piece.script());
+    Step::new(
+        "serve",
+        format!("settings {name}"),
+        goal,
+        Action::Rest(rest),
+    )
+    .worker(name)
+}

@@ -1,0 +1,9 @@
+//! `preview` against a local cloud: real wrangler, real workerd, real SQLite. Every test says what must hold for a
+//! person whose pull request is previewed.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod dump;
+mod isolation;
