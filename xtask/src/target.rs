@@ -11,7 +11,7 @@ use crate::tools::local_cloud::{self, LocalCloud};
 use crate::workspace::Workspace;
 
 /// The token the local cloud is given. A real one is never sent to it.
-const LOCAL_TOKEN: &str = "local-cloud-token";
+pub const LOCAL_TOKEN: &str = "local-cloud-token";
 
 /// An opened cloud.
 pub struct Target {

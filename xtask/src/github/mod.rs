@@ -1,8 +1,12 @@
 //! GitHub's side of a preview: what Actions says about the pull request, and what the pull request is told. Pure but
-//! for reading the event's file; `tools/github.rs` talks to the API.
+//! for reading the event's file; `tools/github.rs` talks to the API, and `access` says whether it may.
 
+pub mod access;
+pub mod comment;
 pub mod event;
 pub mod summary;
+mod text;
 
+pub use access::Access;
 pub use event::{PullRequest, Repository, State};
 pub use summary::{Data, Outcome, PreviewSummary, Status, WorkerSummary};

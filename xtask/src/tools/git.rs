@@ -94,6 +94,11 @@ impl Git {
         })
     }
 
+    /// The address of a remote; it may hold a password, so it is never shown.
+    pub fn remote(&self, name: &str) -> Option<String> {
+        self.read(&["remote", "get-url", name]).ok()
+    }
+
     /// Files that are changed or untracked, as `git status --porcelain` shows them; empty when the tree is clean.
     pub fn dirty_files(&self) -> anyhow::Result<Vec<String>> {
         let status = self.read_raw(&["status", "--porcelain", "--untracked-files=normal"])?;

@@ -2,6 +2,7 @@
 
 pub mod cloudflare;
 pub mod git;
+pub mod github;
 pub mod http;
 pub mod local_cloud;
 pub mod node;
