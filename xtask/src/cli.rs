@@ -1,6 +1,7 @@
 //! The command line: flags in, exit code out. Each verb's work is in `stages`.
 
 mod migrate;
+mod rollback;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -95,6 +96,8 @@ enum Verb {
     Local(LocalArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
     Rehearse(RehearseArgs),
+    /// Put all workers back on the versions of an earlier release, at once
+    Rollback(rollback::RollbackArgs),
     /// Check the repo's own rules: workflows, file sizes, documents, dependencies
     Tidy,
 }
@@ -291,6 +294,7 @@ impl Verb {
             Verb::Preview(_) => "preview",
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
+            Verb::Rollback(_) => "rollback",
             Verb::Tidy => "tidy",
         }
     }
@@ -303,6 +307,7 @@ impl Verb {
             Verb::Preview(args) => preview::preview(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Tidy => tidy::tidy(ctx).map(Some),
+            Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
         }
     }

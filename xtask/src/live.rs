@@ -38,6 +38,8 @@ pub struct Version {
     pub tag: Option<String>,
     /// `workers/message`.
     pub message: Option<String>,
+    /// `workers/triggered_by`: `secret` for a version that only came about because a secret was changed.
+    pub triggered_by: Option<String>,
 }
 
 /// What calls a worker, apart from other workers.
@@ -267,6 +269,7 @@ fn version(item: &Value) -> Version {
         id: text(&item["id"]).unwrap_or_default(),
         tag: text(&item["annotations"]["workers/tag"]),
         message: text(&item["annotations"]["workers/message"]),
+        triggered_by: text(&item["annotations"]["workers/triggered_by"]),
     }
 }
 

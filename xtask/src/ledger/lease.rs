@@ -92,6 +92,21 @@ pub fn acquire(
     Ok(start(database, holder, expiry, notice, interrupt))
 }
 
+/// Writes the row of a lease that is held again, after the database that keeps it went back in time.
+pub fn reclaim(database: &Database, holder: &Holder, expiry: Duration) -> anyhow::Result<()> {
+    let sql = "INSERT OR REPLACE INTO xtask_lease (name, token, holder, run_url, acquired_at, expires_at) \
+               VALUES ('deploy', ?1, ?2, ?3, ?4, unixepoch() + ?5)";
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let params = [
+        json!(holder.token),
+        json!(holder.name),
+        json!(holder.run_url),
+        json!(now),
+        json!(expiry.as_secs()),
+    ];
+    database.write(sql, &params).map(drop)
+}
+
 /// Tries to take the lease; gives the row of the one who has it when that fails.
 fn insert(
     database: &Database,

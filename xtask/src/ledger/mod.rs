@@ -103,6 +103,14 @@ impl Database {
         Ok(answer["bookmark"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// The bookmark of a point in time, RFC 3339.
+    pub fn bookmark_at(&self, time: &str) -> anyhow::Result<String> {
+        let time = cloudflare::encode(time);
+        let path = self.time_travel_path(&format!("bookmark?timestamp={time}"));
+        let answer = self.cloud.expect(&cloudflare::Call::get(path))?;
+        Ok(answer["bookmark"].as_str().unwrap_or_default().to_owned())
+    }
+
     fn time_travel_path(&self, rest: &str) -> String {
         let id = cloudflare::encode(&self.id);
         self.cloud

@@ -104,6 +104,20 @@ pub fn last_live(database: &Database) -> anyhow::Result<Option<Record>> {
         .and_then(|row| serde_json::from_str(row["record"].as_str()?).ok()))
 }
 
+/// The newest records, oldest first: as many as there can be versions of a worker that Cloudflare still deploys.
+pub fn all(database: &Database) -> anyhow::Result<Vec<Record>> {
+    Ok(read(&database.read(ALL_SQL)?))
+}
+
+/// Selects the newest records.
+pub const ALL_SQL: &str = "SELECT record FROM xtask_releases ORDER BY number DESC LIMIT 200";
+
+/// The records in rows of [`ALL_SQL`], oldest first. One that a later version of the pipeline wrote may not be readable.
+pub fn read(rows: &[serde_json::Value]) -> Vec<Record> {
+    let read = |row: &serde_json::Value| serde_json::from_str(row["record"].as_str()?).ok();
+    rows.iter().rev().filter_map(read).collect()
+}
+
 /// The number the next release gets.
 pub fn next_number(database: &Database) -> anyhow::Result<u64> {
     let rows = database.read("SELECT COALESCE(MAX(number), 0) + 1 AS next FROM xtask_releases")?;

@@ -51,7 +51,7 @@ impl Table {
     }
 
     /// Aligned columns no wider than the window; where even squeezed columns do not fit, one block per row.
-    pub(super) fn text(&self, window: usize) -> String {
+    pub(crate) fn text(&self, window: usize) -> String {
         let mut rows: Vec<Vec<String>> = Vec::with_capacity(self.rows.len() + 1);
         rows.push(self.columns.clone());
         for row in &self.rows {

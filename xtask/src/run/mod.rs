@@ -168,6 +168,27 @@ impl Outcome {
         self.failures().filter_map(|step| step.exit).max()
     }
 
+    /// The same with failures that are being repaired as warnings: they stay visible.
+    #[must_use]
+    pub fn repaired(mut self) -> Outcome {
+        let failed = self.steps.iter_mut();
+        for step in failed.filter(|step| step.status == Status::Failed) {
+            step.status = Status::Warning;
+        }
+        self
+    }
+
+    /// `failed to …; why`, one line for each step that failed.
+    pub fn failed_lines(&self) -> Vec<String> {
+        self.failures()
+            .map(|step| {
+                let said = step.error.as_deref().unwrap_or(&step.goal);
+                let lines: Vec<&str> = said.lines().take(2).map(str::trim).collect();
+                lines.join("; ").trim_start_matches("error: ").to_owned()
+            })
+            .collect()
+    }
+
     /// Adds the steps of a later run, e.g. the roll-back's.
     pub fn merge(&mut self, later: Outcome) {
         self.steps.extend(later.steps);

@@ -7,4 +7,5 @@ pub mod local;
 pub mod migrate;
 pub mod preview;
 pub mod rehearse;
+pub mod rollback;
 pub mod tidy;

@@ -166,6 +166,18 @@ impl Ui {
         }
     }
 
+    /// Asks the person at the terminal and gives the answer; `None` where nobody sits.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        use std::io::IsTerminal as _;
+        if !self.look.terminal || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        self.say(question);
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+
     /// Writes data to stdout, masked.
     pub fn data(&self, text: &str) {
         let text = self.mask().apply(text).into_owned();

@@ -6,10 +6,10 @@ pub(in crate::stages) mod part;
 pub(in crate::stages) mod placeholder;
 pub(in crate::stages) mod plans;
 mod record;
-mod release;
+pub(in crate::stages) mod release;
 #[cfg(test)]
 mod tests;
-mod triggers;
+pub(in crate::stages) mod triggers;
 mod upload;
 
 use std::time::Duration;

@@ -130,13 +130,9 @@ impl Release<'_> {
 
     /// `failed to …: why`, one line for each step that failed.
     fn failed_steps(&self) -> Vec<String> {
-        let failures = self.outcome.iter().flat_map(|outcome| outcome.failures());
-        failures
-            .map(|step| {
-                let said = step.error.as_deref().unwrap_or(&step.goal);
-                let lines: Vec<&str> = said.lines().take(2).map(str::trim).collect();
-                lines.join("; ").trim_start_matches("error: ").to_owned()
-            })
+        self.outcome
+            .iter()
+            .flat_map(crate::run::Outcome::failed_lines)
             .collect()
     }
 

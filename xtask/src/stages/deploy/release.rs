@@ -14,7 +14,7 @@ use crate::ledger::{Database, lease};
 use crate::live::{self, Live, Triggers};
 use crate::migrate::Done;
 use crate::plan::Plan;
-use crate::run::{Outcome, Status};
+use crate::run::Outcome;
 use crate::stages::deploy::Options;
 use crate::stages::deploy::part::Part;
 use crate::stages::effects::Effects;
@@ -242,13 +242,7 @@ impl<'a> Release<'a> {
     /// Adds a run to the report. One whose failures are being repaired counts them as warnings: they stay visible.
     pub(super) fn keep(&mut self, mut outcome: Outcome, repaired: bool) {
         if repaired {
-            for step in outcome
-                .steps
-                .iter_mut()
-                .filter(|step| step.status == Status::Failed)
-            {
-                step.status = Status::Warning;
-            }
+            outcome = outcome.repaired();
         }
         match &mut self.outcome {
             Some(all) => all.merge(outcome),

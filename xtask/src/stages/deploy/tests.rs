@@ -49,6 +49,7 @@ fn version(id: &str, tag: &str, message: &str) -> Version {
         id: id.to_owned(),
         tag: Some(tag.to_owned()),
         message: Some(message.to_owned()),
+        triggered_by: None,
     }
 }
 
@@ -326,6 +327,7 @@ fn a_placeholder_counts_as_new() {
         id: "old".into(),
         tag: None,
         message: Some(PLACEHOLDER_MESSAGE.into()),
+        ..Version::default()
     }];
     assert!(Part::new(&workspace.workers[1], live, COMMIT, &BTreeMap::new()).is_new());
 }

@@ -1,0 +1,84 @@
+//! `cargo xtask rollback`: puts all workers back on the versions of an earlier release, at once. How the target is found
+//! is in `history.rs`, what is refused in `check.rs`.
+
+mod back;
+mod carrier;
+mod carry;
+mod check;
+mod facts;
+mod history;
+mod list;
+mod plans;
+mod record;
+mod restore;
+#[cfg(test)]
+mod tests;
+
+use crate::context::Ctx;
+use crate::error::Fail;
+use crate::ledger::lease;
+use crate::report::Report;
+use crate::stages::rollback::facts::Rollback;
+use crate::target::Target;
+use crate::workspace::Workspace;
+
+/// The flags of `rollback`.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The release to go to, instead of the previous one.
+    pub to: Option<String>,
+    /// Only list the releases.
+    pub list: bool,
+    /// Take the databases back, too, when their schema has changed since.
+    pub restore_db: bool,
+    /// Go even where the schema has changed since.
+    pub force: bool,
+    /// Answers the question about a restore.
+    pub yes: bool,
+    /// Take the lease whoever has it.
+    pub steal_lock: bool,
+}
+
+/// Rolls back, or lists the releases. An `Err` means nothing was changed; a failure after that is in the report.
+pub fn rollback(ctx: &Ctx, options: &Options) -> anyhow::Result<Option<Report>> {
+    let workspace = Workspace::load(&ctx.root)?;
+    let target = Target::open(ctx, &workspace)?;
+    let database = facts::ledger(&workspace, &target)?;
+    if options.list {
+        return list::list(ctx, &workspace, &database).map(|()| None);
+    }
+    if options.restore_db && !ctx.only.is_empty() {
+        return Err(Fail::setup("`--restore-db` takes no `--only`")
+            .why("the other workers would run on a schema that is too old for them")
+            .fix("roll all workers back, or leave the database as it is")
+            .into());
+    }
+    if !ctx.dry_run {
+        restore::recover(ctx, &database)?;
+    }
+    let before = facts::Before::read(ctx, &workspace, &database)?;
+    if ctx.dry_run {
+        let rollback = Rollback::gather(ctx, options, &workspace, &target, &database, before)?;
+        rollback.check()?;
+        return rollback.dry_run().map(Some);
+    }
+    let who = lease::Holder::of(&ctx.env, &before.id);
+    let expiry = workspace.pipeline.deploy.lease_expiry;
+    let interrupt = &ctx.interrupt;
+    let lease = lease::acquire(&database, &who, expiry, options.steal_lock, interrupt)?;
+    // Read with the lease in hand: from here on nothing changes behind our back.
+    let mut rollback = Rollback::gather(ctx, options, &workspace, &target, &database, before)?;
+    rollback.check()?;
+    rollback.warnings.extend(lease.notice.clone());
+    rollback.confirm()?;
+    let ending = rollback.carry_out(&who);
+    let ending = match ending {
+        Err(error) if lease.lost() => {
+            Err(error.context("another run took the lease over while this one ran"))
+        }
+        ending => ending,
+    };
+    let report = rollback.report(ending)?;
+    drop(lease);
+    Ok(Some(report))
+}

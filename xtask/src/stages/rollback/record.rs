@@ -1,0 +1,239 @@
+//! What a rollback leaves behind: its record, its report, and the text of a dry run.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use crate::error::{Exit, Fail, exit_of};
+use crate::ledger::lease::Holder;
+use crate::ledger::releases::{self, Record, Status};
+use crate::live::Triggers;
+use crate::plan::Plan;
+use crate::report::{Report, Table, plan_json, plan_text};
+use crate::stages::deploy::release::short;
+use crate::stages::rollback::facts::{self, Rollback};
+use crate::stages::rollback::history::shown;
+use crate::stages::rollback::plans::{self, STAGE};
+use crate::ui::Format;
+
+impl Rollback<'_> {
+    /// Writes the record of this rollback, as one that has not ended.
+    pub(super) fn begin(&mut self, who: &Holder) -> anyhow::Result<Record> {
+        let record = match &self.goal.resumed {
+            Some(record) => Record {
+                status: Status::Partial,
+                ..record.clone()
+            },
+            None => self.new_record(who)?,
+        };
+        releases::save(self.database, &record)?;
+        Ok(record)
+    }
+
+    fn new_record(&self, who: &Holder) -> anyhow::Result<Record> {
+        let target = &self.goal.target;
+        let mut versions = self.others.clone();
+        let mut previous = BTreeMap::new();
+        let mut triggers: BTreeMap<String, Triggers> = match &self.goal.from {
+            Some(from) => from.triggers.clone(),
+            None => BTreeMap::new(),
+        };
+        for part in &self.parts {
+            let script = part.script().to_owned();
+            versions.extend(part.version.clone().map(|id| (script.clone(), id)));
+            previous.extend(part.base.clone().map(|id| (script.clone(), id)));
+            triggers.insert(script, part.wanted.clone());
+        }
+        // What the databases have when this is over: the target's schema where they are taken back, else today's.
+        let taken_back: Vec<&str> = self
+            .restores
+            .iter()
+            .map(|restore| restore.database.name.as_str())
+            .collect();
+        let mut schema = target.schema.clone();
+        for (database, gap) in &self.gaps {
+            if !taken_back.contains(&database.as_str()) {
+                let names = schema.entry(database.clone()).or_default();
+                names.retain(|name| !gap.missing.contains(name));
+                names.extend(gap.since.iter().cloned());
+            }
+        }
+        let selected = self.workspace.select(&self.ctx.only)?;
+        Ok(Record {
+            id: self.id.clone(),
+            number: releases::next_number(self.database)?,
+            created_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            sha: target.sha.clone(),
+            author: target.author.clone(),
+            status: Status::Partial,
+            versions,
+            previous,
+            bookmark: None,
+            migrations: BTreeMap::new(),
+            losses: BTreeMap::new(),
+            secrets: target.secrets.clone(),
+            digests: target.digests.clone(),
+            subject: target.subject.clone(),
+            by: who.name.clone(),
+            run_url: who.run_url.clone(),
+            triggers,
+            schema,
+            restore_points: BTreeMap::new(),
+            failed: Vec::new(),
+            rollback: Some(releases::Rollback {
+                to: target.id.clone(),
+                from: self
+                    .goal
+                    .from
+                    .as_ref()
+                    .map(|from| from.id.clone())
+                    .unwrap_or_default(),
+                only: facts::only(self.workspace, &selected),
+                undo: BTreeMap::new(),
+            }),
+        })
+    }
+
+    pub(super) fn save(&self, record: &Record) -> anyhow::Result<()> {
+        releases::save(self.database, record)?;
+        releases::save_file(&self.ctx.root, record)
+    }
+
+    /// `failed to …: why`, one line for each step that failed.
+    pub(super) fn failed_steps(&self) -> Vec<String> {
+        self.outcome
+            .iter()
+            .flat_map(crate::run::Outcome::failed_lines)
+            .collect()
+    }
+
+    pub(super) fn said(&mut self, name: &str, value: impl Into<String>) {
+        self.said.push((name.to_owned(), value.into()));
+    }
+
+    /// `#3 (…) → #2 (…)`.
+    pub(super) fn way(&self) -> String {
+        let from = match &self.goal.from {
+            Some(from) if from.id != self.goal.target.id => shown(from),
+            _ => "what serves".to_owned(),
+        };
+        format!("{from} → {}", shown(&self.goal.target))
+    }
+
+    /// Everything a reader wants to know at the end.
+    pub fn report(&mut self, ending: anyhow::Result<()>) -> anyhow::Result<Report> {
+        let mut report = match &self.outcome {
+            Some(outcome) => Report::new(STAGE, outcome),
+            None => Report::empty(STAGE),
+        };
+        if self.options.force && !self.gaps.is_empty() {
+            self.warnings.push(format!(
+                "the schema has changed since #{}; `--force` let its code run on it",
+                self.goal.target.number
+            ));
+        }
+        for warning in &self.warnings {
+            report.warn(warning);
+        }
+        for note in &self.notes {
+            report.fact("note", note);
+        }
+        report.release = Some(self.id.clone());
+        report.fact("rolled back", self.way());
+        let target = &self.goal.target;
+        let commit = format!("{} {}", short(&target.sha), target.subject);
+        report.fact("commit", commit.trim_end());
+        if ending.is_ok() {
+            for restore in &self.restores {
+                let name = &restore.database.name;
+                report.fact("restored", format!("{name} to {}", restore.bookmark));
+            }
+        }
+        for (name, value) in &self.said {
+            report.fact(name, value);
+        }
+        let in_place = match &ending {
+            Ok(()) => true,
+            Err(error) => exit_of(error) == Exit::Check,
+        };
+        report.tables.push(self.workers_table(in_place));
+        if let Err(error) = ending {
+            if exit_of(&error) == Exit::Bug {
+                return Err(error);
+            }
+            report.fail(exit_of(&error) as u8);
+            if error
+                .downcast_ref::<Fail>()
+                .is_none_or(|fail| !fail.why.is_empty())
+            {
+                self.ctx.ui.error(&error);
+            }
+        }
+        Ok(report)
+    }
+
+    fn workers_table(&self, in_place: bool) -> Table {
+        let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
+        for part in &self.parts {
+            let (version, change) = match in_place {
+                false => (&part.base, "as before"),
+                true if part.base == part.version => (&part.version, "unchanged"),
+                true => (&part.version, "rolled back"),
+            };
+            let triggers = match in_place {
+                true => &part.wanted,
+                false => &part.live.triggers,
+            };
+            let url = self.url(part, triggers).unwrap_or_else(|| "-".to_owned());
+            let version = version.as_deref().map_or("-", short);
+            table.row([part.name(), version, change, &url]);
+        }
+        table
+    }
+
+    /// Prints what a rollback would do, and does nothing.
+    pub fn dry_run(&self) -> anyhow::Result<Report> {
+        let plan = self.whole_plan();
+        match self.ctx.ui.format() {
+            Format::Json => self.ctx.ui.data(&plan_json(&plan).to_string()),
+            Format::Text => self.ctx.ui.data(&plan_text(&plan)),
+        }
+        let mut report = Report::empty(STAGE);
+        report.release = Some(self.id.clone());
+        Ok(report)
+    }
+
+    fn whole_plan(&self) -> Plan {
+        let cloud = &self.target.cloudflare;
+        let mut plan = Plan::new(STAGE);
+        plan.notes.push(self.way());
+        plan.notes.extend(self.notes.iter().cloned());
+        plan.notes.extend(self.window());
+        let parts: Vec<_> = self.parts.iter().collect();
+        let message = format!("{} rollback to {}", self.id, self.goal.target.id);
+        let words = ("roll back", message.as_str());
+        let flips = plans::flips(cloud, &self.levels, &parts, words, |part| {
+            part.version.clone()
+        });
+        let now: Vec<Triggers> = self
+            .parts
+            .iter()
+            .map(|part| part.live.triggers.clone())
+            .collect();
+        let triggers = plans::triggers(cloud, "triggers", &self.parts, &now, |part| {
+            part.wanted.clone()
+        });
+        let restores: Vec<(String, String)> = self
+            .restores
+            .iter()
+            .map(|restore| (restore.database.name.clone(), restore.bookmark.clone()))
+            .collect();
+        let mut phases = vec![flips];
+        phases.extend(triggers);
+        phases.extend([plans::restores(&restores), self.verify_plan()]);
+        for phase in phases {
+            plan.notes.extend(phase.notes);
+            plan.steps.extend(phase.steps);
+        }
+        plan
+    }
+}

@@ -1,0 +1,190 @@
+//! Databases that go back with the workers: to which restore point, and what must outlive it.
+//!
+//! Time travel takes a whole database back, and in the first one that is also what the pipeline knows. The records are
+//! therefore put aside in a file first; a run that is killed in between finds them there.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use crate::context::Ctx;
+use crate::error::Fail;
+use crate::ledger::releases::{self, Record};
+use crate::ledger::{Database, lease, literal};
+use crate::stages::rollback::facts::Rollback;
+use crate::stages::rollback::history::shown;
+
+/// One database, and where it goes.
+#[derive(Clone)]
+pub struct Restore {
+    /// The database.
+    pub database: Database,
+    /// The bookmark it goes back to.
+    pub bookmark: String,
+    /// When the first migration since was applied: what was written after that is lost.
+    pub since: String,
+}
+
+/// The restore point of every database whose schema is newer than the target's.
+pub fn find(rollback: &Rollback<'_>) -> anyhow::Result<Vec<Restore>> {
+    let mut restores = Vec::new();
+    for (name, gap) in &rollback.gaps {
+        let Some(first) = gap.since.first() else {
+            continue;
+        };
+        let databases = &rollback.workspace.pipeline.databases;
+        let id = databases
+            .iter()
+            .find(|database| database.name == *name)
+            .and_then(|database| database.id.as_ref())
+            .with_context(|| format!("the database {name} has no id"))?;
+        let database = Database::new(&rollback.target.cloudflare, name, id);
+        let sql = format!(
+            "SELECT applied_at FROM xtask_migrations WHERE name = {}",
+            literal(first)
+        );
+        let rows = database.read(&sql)?;
+        let since = rows.first().and_then(|row| row["applied_at"].as_str());
+        let bookmark = match (recorded(rollback, name, first), since) {
+            (Some(bookmark), _) => bookmark,
+            // A release that failed before it was recorded applied it; its time is in the ledger all the same.
+            (None, Some(since)) => database.bookmark_at(since)?,
+            (None, None) => {
+                return Err(Fail::setup(format!(
+                    "{name} has no restore point from before {first}"
+                ))
+                .why("no record and no ledger row says when it was applied")
+                .fix(format!(
+                    "npx wrangler d1 time-travel info {name}   (find the point in time yourself)"
+                ))
+                .into());
+            }
+        };
+        restores.push(Restore {
+            database,
+            bookmark,
+            since: since.unwrap_or("an unknown time").to_owned(),
+        });
+    }
+    Ok(restores)
+}
+
+/// The restore point on record of the newest release that applied a migration.
+fn recorded(rollback: &Rollback<'_>, database: &str, migration: &str) -> Option<String> {
+    let applied = rollback.records.iter().rev().find(|record| {
+        record.migrations.contains_key(migration)
+            && (record.restore_points.contains_key(database) || record.bookmark.is_some())
+    })?;
+    let own = applied.restore_points.get(database).cloned();
+    own.or_else(|| {
+        // Records of earlier pipelines know one restore point: that of the first database.
+        let first = rollback.database.name == database;
+        applied.bookmark.clone().filter(|_| first)
+    })
+}
+
+impl Rollback<'_> {
+    /// Shows what a restore loses, and asks.
+    pub fn confirm(&self) -> anyhow::Result<()> {
+        if self.restores.is_empty() {
+            return Ok(());
+        }
+        for line in self.window() {
+            self.ctx.ui.warn(&line);
+        }
+        if self.options.yes {
+            return Ok(());
+        }
+        let question = format!(
+            "restore, and roll back to the release {}? [yes/no]",
+            shown(&self.goal.target)
+        );
+        match self.ctx.ui.ask(&question).as_deref() {
+            Some("yes" | "y") => Ok(()),
+            Some(_) => Err(Fail::setup("the rollback was not confirmed")
+                .why("nothing was changed")
+                .fix("answer `yes`, or leave `--restore-db` out")
+                .into()),
+            None => Err(Fail::setup("a restore has to be confirmed")
+                .why(self.window().join("\n"))
+                .fix("add `--yes` where nobody can be asked")
+                .into()),
+        }
+    }
+
+    /// What is lost, database by database.
+    pub(super) fn window(&self) -> Vec<String> {
+        let line = |restore: &Restore| {
+            let Restore {
+                database, since, ..
+            } = restore;
+            let name = &database.name;
+            format!(
+                "{name} goes back to its state of {since}: everything written to it since then is lost"
+            )
+        };
+        self.restores.iter().map(line).collect()
+    }
+}
+
+/// Takes a database back and puts the pipeline's own rows into it again.
+pub fn restore(ctx: &Ctx, ledger: &Ledger<'_>, restore: &Restore) -> anyhow::Result<()> {
+    let own = restore.database.id == ledger.database.id;
+    if own {
+        put_aside(ctx, ledger)?;
+    }
+    crate::ledger::restore::restore(&restore.database, &restore.bookmark)?;
+    if own {
+        recover(ctx, ledger.database)?;
+        lease::reclaim(ledger.database, ledger.holder, ledger.lease_expiry)?;
+    }
+    Ok(())
+}
+
+/// What of the first database must outlive its restore.
+pub struct Ledger<'a> {
+    /// The first database.
+    pub database: &'a Database,
+    /// Every record, this rollback's own included.
+    pub records: Vec<Record>,
+    /// Who has the lease.
+    pub holder: &'a lease::Holder,
+    /// How long it lasts.
+    pub lease_expiry: std::time::Duration,
+}
+
+fn path(ctx: &Ctx) -> PathBuf {
+    ctx.state().join("rollback/records.json")
+}
+
+fn put_aside(ctx: &Ctx, ledger: &Ledger<'_>) -> anyhow::Result<()> {
+    let path = path(ctx);
+    let text = json!({"database": ledger.database.id, "records": ledger.records}).to_string();
+    let folder = path.parent().unwrap_or(&path);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&path, text))
+        .with_context(|| format!("failed to write {}", path.display()))
+}
+
+/// Writes records that were put aside and are missing now. Nothing is put aside unless a restore began.
+pub fn recover(ctx: &Ctx, database: &Database) -> anyhow::Result<()> {
+    let path = path(ctx);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(());
+    };
+    // Half a file was written before anything was restored.
+    let aside: Value = serde_json::from_str(&text).unwrap_or_default();
+    if aside["database"] == database.id.as_str() {
+        database.create_tables()?;
+        let known = releases::all(database)?;
+        let records: Vec<Record> =
+            serde_json::from_value(aside["records"].clone()).unwrap_or_default();
+        for record in records {
+            if known.iter().all(|other| other.id != record.id) {
+                releases::save(database, &record)?;
+            }
+        }
+    }
+    std::fs::remove_file(&path).with_context(|| format!("failed to remove {}", path.display()))
+}

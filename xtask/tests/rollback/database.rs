@@ -1,0 +1,138 @@
+//! The database is part of the release: a target that today's schema does not fit is refused, and `--restore-db` brings
+//! its rows back.
+
+use serde_json::json;
+
+use crate::support::World;
+use crate::wall::{SITE, SITE_CONFIG, ill_in_public, live, records, rows, statuses, writes};
+
+const MIGRATION: &str = "ALTER TABLE notes ADD COLUMN stars INTEGER NOT NULL DEFAULT 0;\n\
+                         UPDATE notes SET text = upper(text);\n";
+
+#[test]
+fn the_first_release_comes_back_row_for_row() {
+    let world = World::new();
+    world.replace("pipeline.toml", "within = \"20s\"", "within = \"6s\"");
+    world.commit("less patience");
+    world.deploy();
+    world.query("INSERT INTO notes (id, text) VALUES (2, 'it''s the second note'), (3, 'третья')");
+    world.query("INSERT INTO tags (name) VALUES ('blue')");
+    let (first, first_rows) = (live(&world), rows(&world));
+
+    world.edit("migrations/0002_stars.sql", MIGRATION);
+    world.replace(SITE_CONFIG, "0 6 * * *", "0 7 * * *");
+    world.change(SITE);
+    world.deploy();
+    world.query(
+        "INSERT INTO notes (id, text, stars) VALUES (4, 'written by the second release', 5)",
+    );
+    let (second, second_rows) = (live(&world), rows(&world));
+    assert_ne!(first, second);
+
+    let good = world.read(SITE);
+    world.edit(SITE, &ill_in_public(&good));
+    world.commit("ill in public");
+    world.run(["deploy"]).exits(3).says("was put back");
+    assert_eq!(live(&world), second, "the automatic way back lands on 2");
+    let failed = &records(&world)[2]["failed"];
+    assert!(failed.to_string().contains("not in public"), "{failed}");
+
+    refusals(&world);
+    assert_eq!(live(&world), second);
+    assert_eq!(rows(&world), second_rows);
+    assert_eq!(statuses(&world), ["live", "live", "rolled-back"]);
+
+    let run = world
+        .run(["rollback", "--to", "1", "--restore-db", "--yes"])
+        .exits(0)
+        .says("everything written to it since then is lost");
+    assert_eq!(live(&world), first, "{run}");
+    assert_eq!(rows(&world), first_rows, "{run}");
+    assert_eq!(
+        statuses(&world),
+        ["live", "live", "rolled-back", "live"],
+        "what was recorded since outlives the restore: {run}"
+    );
+    let notes = world.edge_get("small.example", "/notes").ok();
+    assert_eq!(
+        notes["notes"],
+        json!(["first note", "it's the second note", "третья"]),
+        "{run}"
+    );
+    let leases = world.query("SELECT * FROM xtask_lease");
+    assert_eq!(leases, [json!(null); 0], "{run}");
+    let undo = &records(&world)[3]["rollback"]["undo"]["small-db"];
+    assert!(undo.as_str().is_some_and(|undo| undo.len() > 20), "{undo}");
+
+    // The same command again changes nothing, and there is nothing further back.
+    world.clear_journal();
+    world
+        .run(["rollback", "--to", "1", "--restore-db", "--yes"])
+        .exits(0)
+        .says("nothing to do");
+    assert_eq!(writes(&world), [""; 0]);
+    world
+        .run(["rollback"])
+        .exits(2)
+        .says("there is no earlier release to go back to");
+
+    // The second release can be shipped again: its migration is applied anew.
+    world.edit(SITE, &good);
+    world.commit("repaired");
+    world.deploy();
+    let stars = world.query("SELECT text, stars FROM notes WHERE id = 2");
+    assert_eq!(stars, [json!({"text": "IT'S THE SECOND NOTE", "stars": 0})]);
+    // Its own restore point counts now, not the one of the first time.
+    world.query("INSERT INTO tags (name) VALUES ('green')");
+    world.run(["rollback", "--restore-db", "--yes"]).exits(0);
+    assert_eq!(live(&world), first);
+    assert_eq!(rows(&world), first_rows);
+}
+
+/// All of it must leave everything as it is.
+fn refusals(world: &World) {
+    let before = world.files();
+    world.clear_journal();
+    let run = world.run(["rollback", "--to", "1"]).exits(2);
+    expect_test::expect![[r#"
+        error: the release #1 ([release]) may not run on today's schema
+          why: small-db has had 0002_stars.sql since
+          fix: add `--restore-db`   (takes the database back, too: what was written since then is lost)
+               or add `--force` when the old code is known to work with the new schema"#]]
+    .assert_eq(&world.redact(run.error()));
+    let run = world
+        .run(["rollback", "--to", "1", "--restore-db"])
+        .exits(2)
+        .says("a restore has to be confirmed")
+        .says("everything written to it since then is lost");
+    assert_eq!(writes(world), [""; 0], "{run}");
+    world
+        .run(["rollback", "--to", "1", "--restore-db", "--only", "site"])
+        .exits(2)
+        .says("`--restore-db` takes no `--only`");
+    world
+        .run(["rollback", "--to", "3"])
+        .exits(2)
+        .says("never went live");
+    let run = world
+        .run(["rollback", "--to", "1", "--restore-db", "--dry-run"])
+        .exits(0);
+    for line in [
+        "roll back site",
+        "crons site",
+        "restore small-db",
+        "verify site",
+        "everything written to it since then is lost",
+    ] {
+        assert!(run.stdout.contains(line), "{line}: {run}");
+    }
+    assert_eq!(writes(world), [""; 0], "{run}");
+    assert_eq!(world.query("SELECT * FROM xtask_lease"), [json!(null); 0]);
+    let changed: Vec<_> = world
+        .files()
+        .into_iter()
+        .filter(|(path, bytes)| before.get(path) != Some(bytes))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(changed, [""; 0]);
+}

@@ -1,0 +1,8 @@
+//! `rollback`, whole runs: real wrangler, real workerd, a real database; what serves, and which rows are there.
+#![cfg(unix)]
+
+mod database;
+mod history;
+#[path = "../support/mod.rs"]
+mod support;
+mod wall;
