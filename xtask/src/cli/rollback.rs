@@ -24,6 +24,23 @@ pub(super) struct RollbackArgs {
     /// Take the deploy lease, whoever has it
     #[arg(long)]
     steal_lock: bool,
+    /// Instead, take a commit back with `git revert` and push that, for a deploy to ship
+    #[arg(long, value_name = "COMMIT", conflicts_with_all = ["to", "list", "restore_db", "force", "steal_lock"])]
+    revert: Option<String>,
+    /// With --revert: push to this branch [default: revert-<commit>]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "revert",
+        conflicts_with = "main"
+    )]
+    branch: Option<String>,
+    /// With --revert: push to the main branch itself
+    #[arg(long, requires = "revert")]
+    main: bool,
+    /// With --revert of a merge: the parent that stays, usually 1
+    #[arg(long, value_name = "N", requires = "revert")]
+    parent: Option<u8>,
 }
 
 impl From<RollbackArgs> for rollback::Options {
@@ -35,6 +52,12 @@ impl From<RollbackArgs> for rollback::Options {
             force: args.force,
             yes: args.yes,
             steal_lock: args.steal_lock,
+            revert: args.revert.map(|commit| rollback::Revert {
+                commit,
+                branch: args.branch,
+                main: args.main,
+                parent: args.parent,
+            }),
         }
     }
 }

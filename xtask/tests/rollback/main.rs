@@ -3,6 +3,7 @@
 
 mod database;
 mod history;
+mod revert;
 #[path = "../support/mod.rs"]
 mod support;
 mod wall;

@@ -11,6 +11,7 @@ mod list;
 mod plans;
 mod record;
 mod restore;
+mod revert;
 #[cfg(test)]
 mod tests;
 
@@ -37,11 +38,29 @@ pub struct Options {
     pub yes: bool,
     /// Take the lease whoever has it.
     pub steal_lock: bool,
+    /// Take a commit back instead.
+    pub revert: Option<Revert>,
+}
+
+/// The other way back: a commit that undoes another one, for a deploy to ship.
+#[derive(Clone, Debug, Default)]
+pub struct Revert {
+    /// The commit to undo.
+    pub commit: String,
+    /// The branch to push to.
+    pub branch: Option<String>,
+    /// Push to the main branch.
+    pub main: bool,
+    /// Of a merge, the parent that stays.
+    pub parent: Option<u8>,
 }
 
 /// Rolls back, or lists the releases. An `Err` means nothing was changed; a failure after that is in the report.
 pub fn rollback(ctx: &Ctx, options: &Options) -> anyhow::Result<Option<Report>> {
     let workspace = Workspace::load(&ctx.root)?;
+    if let Some(revert) = &options.revert {
+        return revert::revert(ctx, &workspace, revert).map(Some);
+    }
     let target = Target::open(ctx, &workspace)?;
     let database = facts::ledger(&workspace, &target)?;
     if options.list {
