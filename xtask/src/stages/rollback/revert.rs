@@ -67,7 +67,7 @@ fn gather(ctx: &Ctx, workspace: &Workspace, wish: &Revert) -> anyhow::Result<Fac
             .fix("git commit, or git stash")
             .into());
     }
-    if git.origin().is_none() {
+    if git.remote("origin").is_none() {
         return Err(Fail::setup("there is no remote `origin`")
             .why("a revert is pushed, so that it is reviewed and deployed like any change")
             .fix("git remote add origin <address>")

@@ -61,29 +61,24 @@ impl Git {
             .is_ok()
     }
 
-    /// The address of `origin`.
-    pub fn origin(&self) -> Option<String> {
-        self.read(&["remote", "get-url", "origin"]).ok()
-    }
-
     /// The tip of a branch at `origin`, asked there; `None` when it does not exist.
     pub fn remote_tip(&self, branch: &str) -> anyhow::Result<Option<String>> {
         let reference = format!("refs/heads/{branch}");
-        let said = self.remote(&["ls-remote", "origin", &reference])?;
+        let said = self.at_origin(&["ls-remote", "origin", &reference])?;
         Ok(said.split_whitespace().next().map(str::to_owned))
     }
 
     /// Brings a branch of `origin` here, into `refs/remotes/origin/…` only.
     pub fn fetch_branch(&self, branch: &str) -> anyhow::Result<()> {
         let refspec = format!("+refs/heads/{branch}:refs/remotes/origin/{branch}");
-        self.remote(&["fetch", "--quiet", "--no-tags", "origin", &refspec])
+        self.at_origin(&["fetch", "--quiet", "--no-tags", "origin", &refspec])
             .map(drop)
     }
 
     /// Pushes a commit to a branch of `origin`; never by force.
     pub fn push(&self, commit: &str, branch: &str) -> anyhow::Result<()> {
         let refspec = format!("{commit}:refs/heads/{branch}");
-        self.remote(&["push", "--quiet", "origin", &refspec])
+        self.at_origin(&["push", "--quiet", "origin", &refspec])
             .map(drop)
     }
 
@@ -155,7 +150,7 @@ impl Git {
     }
 
     /// A command that talks to `origin`. It asks for no password: nobody may be there to give one.
-    fn remote(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    fn at_origin(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.said(arguments)?.map_err(|said| {
             Fail::remote(format!("git {} failed", arguments[0]))
                 .why(said)
