@@ -1,12 +1,14 @@
 // Measures a deploy of four changed workers: `xtask deploy` against what cloudflare/wrangler-action runs, in turns, on
 // one local cloud. Knows how to measure, not how either side works. Started by deploy.sh.
 
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+
+import { commit, copyRepo, median, plainEnv, say, seconds, sum, table, timed } from "./common.mjs";
 
 const BOUND = 0.5;
 /** So long after a deploy the local cloud may still be busy with it; that belongs to nobody's time. */
@@ -34,38 +36,6 @@ const { values: flags } = parseArgs({
   },
 });
 const ROUNDS = Number(flags.rounds);
-const say = (text) => process.stderr.write(`${text}\n`);
-
-const median = (numbers) => {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const half = Math.floor(sorted.length / 2);
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-};
-const seconds = (ms) => (ms / 1000).toFixed(2);
-
-/** A copy of the repo's tracked and new files with the installed packages linked in, as a git repository. */
-function copyRepo(to) {
-  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: flags.repo, encoding: "utf8" });
-  for (const file of files.split("\0").filter((file) => file && fs.existsSync(path.join(flags.repo, file)))) {
-    fs.mkdirSync(path.dirname(path.join(to, file)), { recursive: true });
-    fs.copyFileSync(path.join(flags.repo, file), path.join(to, file));
-  }
-  fs.symlinkSync(path.join(flags.repo, "node_modules"), path.join(to, "node_modules"));
-  // The folder rule of .gitignore does not cover a link.
-  fs.appendFileSync(path.join(to, ".gitignore"), "/node_modules\n");
-  git(to, "init", "--quiet", "--initial-branch", "main");
-  commit(to, "the repo");
-  return to;
-}
-
-function git(cwd, ...args) {
-  execFileSync("git", ["-c", "user.name=bench", "-c", "user.email=bench@localhost", ...args], { cwd, stdio: ["ignore", "pipe", "inherit"] });
-}
-
-function commit(folder, message) {
-  git(folder, "add", "--all");
-  git(folder, "commit", "--quiet", "--message", message);
-}
 
 /** Makes every worker's bundle differ from all earlier ones. */
 function changeAll(folder, round) {
@@ -103,21 +73,6 @@ function cpuOfTree(root) {
   return below(root) / 100;
 }
 
-/** Runs a command to its end; wall and CPU time in ms. Its output is kept only to explain a failure. */
-function timed(command, { cwd, env, input = "" }) {
-  // bash tells the CPU time of a command and all it waited for; Node cannot.
-  const script = 'TIMEFORMAT="%U %S"; { time "$@" > "$BENCH_OUT" 2>&1; } 2> "$BENCH_TIMES"';
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-run-"));
-  const [out, times] = ["out", "times"].map((name) => path.join(folder, name));
-  const started = performance.now();
-  const { status } = spawnSync("bash", ["-c", script, "bash", ...command], { cwd, input, env: { ...env, BENCH_OUT: out, BENCH_TIMES: times } });
-  const wall = performance.now() - started;
-  if (status !== 0) throw new Error(`\`${command.join(" ")}\` failed in ${cwd}:\n${fs.readFileSync(out, "utf8")}`);
-  const cpu = fs.readFileSync(times, "utf8").trim().split(" ").reduce((sum, part) => sum + Number(part) * 1000, 0);
-  fs.rmSync(folder, { recursive: true });
-  return { wall, cpu };
-}
-
 class Bench {
   constructor(work, cloud) {
     this.cloud = cloud;
@@ -125,9 +80,8 @@ class Bench {
     this.theirs = path.join(work, "theirs");
     this.outputs = path.join(work, "wrangler-output");
     const secrets = Object.fromEntries(WORKERS.flatMap(({ secrets }) => secrets).map((name) => [name, `bench-${name.toLowerCase()}`]));
-    const plain = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CLOUDFLARE_|WRANGLER_|XTASK_|GITHUB_|NODE_COMPILE_CACHE)/.test(name)));
     // As on CI. Metrics off on both sides: they would only wait for a host that is not there.
-    this.env = { ...plain, ...secrets, CI: "true", WRANGLER_SEND_METRICS: "false" };
+    this.env = { ...plainEnv(), ...secrets, CI: "true", WRANGLER_SEND_METRICS: "false" };
   }
 
   /** The action: `secret bulk` with the secrets on stdin, then `deploy`, worker by worker, through npx. */
@@ -213,13 +167,6 @@ class Bench {
   }
 }
 
-function table(rows, header) {
-  const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  for (const row of all) console.log(row.map((cell, column) => (column ? cell.padStart(widths[column]) : cell.padEnd(widths[0]))).join("  "));
-  console.log();
-}
-
 function printRequests(runs) {
   for (const side of ["xtask", "action"]) {
     const last = runs[side].at(-1).requests;
@@ -228,8 +175,6 @@ function printRequests(runs) {
     table(rows.slice(0, 10).map(([kind, ms]) => [kind, String(ms.length), sum(ms).toFixed(0), Math.max(...ms).toFixed(0)]), ["", "count", "sum ms", "max ms"]);
   }
 }
-
-const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 
 function printSteps(side, steps) {
   console.log(`steps of ${side}, medians:`);
@@ -271,9 +216,9 @@ function printParts(bench) {
 async function main() {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-deploy-"));
   const state = path.join(work, "ours/.xtask/local-cloud");
-  copyRepo(path.join(work, "theirs"));
+  copyRepo(flags.repo, path.join(work, "theirs"));
   fs.mkdirSync(state, { recursive: true });
-  copyRepo(path.join(work, "ours"));
+  copyRepo(flags.repo, path.join(work, "ours"));
   const cloud = await startCloud(state);
   const sides = Object.keys(SIDES);
   const runs = Object.fromEntries(sides.map((side) => [side, []]));

@@ -1,0 +1,119 @@
+// Measures a cold `xtask ci` of this repo: against its own commands run one after the other, as the steps of a plain
+// workflow are, and against the least time that they can take on so many cores. Started by ci.sh.
+
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+
+import { advisories, check, copyRepo, median, plainEnv, say, seconds, table, timed } from "./common.mjs";
+
+const PLAIN_BOUND = 0.6;
+const LEAST_BOUND = 1.15;
+
+const { values: flags } = parseArgs({
+  options: {
+    repo: { type: "string" },
+    programs: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    "no-bound": { type: "boolean", default: false },
+  },
+});
+const ROUNDS = Number(flags.rounds);
+const cores = os.availableParallelism();
+
+const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-ci-"));
+const root = copyRepo(flags.repo, path.join(work, "repo"));
+// A copy is newer than what is installed.
+fs.utimesSync(path.join(root, "package-lock.json"), 1e9, 1e9);
+const service = await advisories();
+const env = { ...plainEnv(), CI: "true", npm_config_registry: service.address };
+const xtask = (...args) => [path.join(flags.programs, "xtask"), "ci", "--root", root, ...args];
+
+/** As on a fresh machine: no results, no compiled code. */
+function forget() {
+  fs.rmSync(path.join(root, ".xtask"), { recursive: true, force: true });
+}
+
+/** The steps with a program of their own, as `ci` would run them. */
+function commands() {
+  const plan = JSON.parse(execFileSync(xtask()[0], [...xtask().slice(1), "--dry-run", "--format", "json"], { cwd: root, env, encoding: "utf8" }));
+  const own = plan.steps.filter((step) => step.action.kind === "command" && !step.done);
+  const bin = [path.dirname(own.find((step) => step.id.startsWith("build ")).action.program), path.join(root, "node_modules/.bin")];
+  return own.map(({ id, needs, action: command }) => ({
+    id, needs, cwd: command.cwd, argv: [command.program, ...command.argv],
+    env: { ...env, PATH: [...bin, env.PATH].join(":"), ...command.env },
+  }));
+}
+
+/** The commands one after the other: each step's wall time, and the sums. */
+function plain(steps) {
+  forget();
+  for (const folder of ["wrangler", "reports/vitest", "cache/node"]) fs.mkdirSync(path.join(root, ".xtask", folder), { recursive: true });
+  const walls = new Map();
+  const total = { wall: 0, cpu: 0, walls };
+  for (const step of steps) {
+    const { wall, cpu } = timed(step.argv, step);
+    walls.set(step.id, wall);
+    total.wall += wall;
+    total.cpu += cpu;
+  }
+  return total;
+}
+
+function ours(steps) {
+  forget();
+  const spent = timed(xtask("--keep-going"), { cwd: root, env });
+  const report = JSON.parse(fs.readFileSync(path.join(root, ".xtask/reports/ci.json"), "utf8"));
+  const passed = report.steps.filter(({ status }) => status === "passed").map(({ id }) => id);
+  const missing = steps.filter(({ id }) => !passed.includes(id));
+  if (missing.length) throw new Error(`not run by xtask: ${missing.map(({ id }) => id).join(", ")}`);
+  spent.walls = new Map(report.steps.map(({ id, duration_ms }) => [id, duration_ms]));
+  return spent;
+}
+
+/** The longest way through the steps' needs, each as long as it took alone. */
+function longestChain(steps, walls) {
+  const ends = new Map();
+  for (const { id, needs } of steps) ends.set(id, walls.get(id) + Math.max(0, ...needs.map((need) => ends.get(need) ?? 0)));
+  return Math.max(...ends.values());
+}
+
+function print(steps, runs) {
+  const of = (side, what) => median(runs[side].map((run) => run[what]));
+  const chain = median(runs.plain.map(({ walls }) => longestChain(steps, walls)));
+  const share = of("plain", "cpu") / cores;
+  const least = Math.max(chain, share);
+  console.log(`\ncold ci of this repo, medians of ${ROUNDS} rounds, ${cores} cores of ${os.cpus().length}\n`);
+  table([
+    ["the same commands, one after the other", `${seconds(of("plain", "wall"))} s`, `${seconds(of("plain", "cpu"))} s`],
+    ["xtask ci", `${seconds(of("ours", "wall"))} s`, `${seconds(of("ours", "cpu"))} s`],
+    ["longest chain", `${seconds(chain)} s`, ""],
+    ["CPU of the commands / cores", `${seconds(share)} s`, ""],
+  ], ["", "wall", "CPU"]);
+  const step = (side, id) => `${median(runs[side].map(({ walls }) => walls.get(id))).toFixed(0)} ms`;
+  table(steps.map(({ id }) => [id, step("plain", id), step("ours", id)]), ["step", "alone", "in xtask ci"]);
+  const holds = check("xtask ci / one after the other, wall", of("ours", "wall") / of("plain", "wall"), PLAIN_BOUND);
+  return check("xtask ci / max(longest chain, CPU / cores), wall", of("ours", "wall") / least, LEAST_BOUND) && holds;
+}
+
+try {
+  const steps = commands();
+  const runs = { plain: [], ours: [] };
+  for (let round = 1; round <= ROUNDS; round++) {
+    // The order changes, so that a machine that gets slower or faster favours nobody.
+    for (const side of round % 2 ? ["plain", "ours"] : ["ours", "plain"]) {
+      const spent = side === "plain" ? plain(steps) : ours(steps);
+      runs[side].push(spent);
+      say(`round ${round}: ${side} wall ${seconds(spent.wall)} s, CPU ${seconds(spent.cpu)} s`);
+    }
+  }
+  process.exitCode = print(steps, runs) || flags["no-bound"] ? 0 : 1;
+} catch (error) {
+  say(`error: ${error.stack ?? error}`);
+  process.exitCode = 2;
+} finally {
+  service.end();
+  fs.rmSync(work, { recursive: true, force: true });
+}
