@@ -228,7 +228,9 @@ fn first_lines(message: &str) -> String {
 fn placed(finding: Finding, frames: &[Frame], file: Option<&Path>, base: Base<'_>) -> Finding {
     let own = frames.iter().filter_map(|frame| {
         let path = base.relative(&frame.path);
+        // `cloudflare-internal:d1-api` and `node:fs` are no files.
         let own = path.is_relative()
+            && !frame.path.contains(':')
             && !path
                 .components()
                 .any(|part| part.as_os_str() == "node_modules");

@@ -98,6 +98,25 @@ fn place_of_field(config: &str, message: &str) -> Option<(u32, u32)> {
         })
 }
 
+/// Where the config holds a value that the message quotes, such as the `main` that is not there.
+pub fn place_of_value(config: &str, message: &str) -> Option<(u32, u32)> {
+    let quoted = message.split('"').skip(1).step_by(2);
+    let values = quoted.filter(|value| !value.is_empty());
+    values
+        .filter_map(|value| place_of_quoted(config, value))
+        .next()
+}
+
+fn place_of_quoted(config: &str, value: &str) -> Option<(u32, u32)> {
+    config.lines().zip(1..).find_map(|(line, number)| {
+        let start = ['"', '\'']
+            .iter()
+            .find_map(|quote| line.find(&format!("{quote}{value}{quote}")))?;
+        let col = line[..start].chars().count() + 1;
+        Some((number, u32::try_from(col).ok()?))
+    })
+}
+
 /// The column of `name = …`, `[name]`, `[[name]]` or `"name": …` in a line.
 fn key_column(line: &str, name: &str) -> Option<usize> {
     if name.is_empty() {
@@ -121,6 +140,12 @@ fn block_finding(severity: Severity, text: &str, body: &[String], base: Base<'_>
         // esbuild counts columns from 0.
         return finding.in_file(base.relative(path)).at(line, col + 1);
     }
+    // `Types at worker-configuration.d.ts are out of date.`
+    let types = text.strip_prefix("Types at ");
+    let finding = match types.and_then(|rest| rest.split(' ').next()) {
+        Some(path) => finding.in_file(base.relative(path)),
+        None => finding,
+    };
     let details = body.iter().map(|line| line.trim());
     let details = details.skip_while(|line| line.is_empty());
     let mut message = text.to_owned();
@@ -157,6 +182,28 @@ mod tests {
         let findings = parse(output, base, config);
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         expected.assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn values_that_a_message_quotes_are_found() {
+        let config = "{\n  \"name\": \"x\",\n  \"main\": \"src/missing.ts\"\n}\n";
+        let message = "The expected output file at \"src/missing.ts\" was not found";
+        assert_eq!(place_of_value(config, message), Some((3, 11)));
+        let toml = "main = 'src/missing.ts'\n";
+        assert_eq!(place_of_value(toml, message), Some((1, 8)));
+        assert_eq!(place_of_value(config, "no quotes"), None);
+        assert_eq!(place_of_value(config, "\"src/other.ts\" is gone"), None);
+    }
+
+    #[test]
+    fn types_that_are_out_of_date_are_a_problem_of_their_file() {
+        check(
+            "✘ [ERROR] Types at worker-configuration.d.ts are out of date. Run `wrangler types` to regenerate.\n",
+            None,
+            expect![[
+                r#"w/worker-configuration.d.ts: error: Types at worker-configuration.d.ts are out of date. Run `wrangler types` to regenerate."#
+            ]],
+        );
     }
 
     #[test]

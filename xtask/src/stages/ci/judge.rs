@@ -16,6 +16,9 @@ use crate::stages::ci::{audit, packages};
 use crate::tools::process::{self, Finished};
 use crate::tools::wrangler;
 
+/// The rule of a bundle above its budget.
+pub(super) const BUNDLE_SIZE: &str = "bundle-size";
+
 /// What a program's run amounts to.
 pub(super) struct Judged {
     pub(super) output: Value,
@@ -155,6 +158,18 @@ impl CiRunner<'_> {
         let text_of_config =
             config.and_then(|worker| std::fs::read_to_string(&worker.config_path).ok());
         judged.findings = wrangler_output::parse(text, base, text_of_config.as_deref());
+        if let (Some(file), Some(config)) = (shown, &text_of_config) {
+            for finding in judged
+                .findings
+                .iter_mut()
+                .filter(|each| each.file.is_none())
+            {
+                let place = wrangler_output::place_of_value(config, finding.headline());
+                if let Some((line, col)) = place {
+                    *finding = finding.clone().in_file(file).at(line, col);
+                }
+            }
+        }
         let results = command
             .env
             .get(wrangler::OUTPUT_VARIABLE)
@@ -192,7 +207,7 @@ impl CiRunner<'_> {
         if gzip > limit || raw > BUNDLE_RAW_BYTES_MAX {
             let message =
                 format!("the bundle of {worker} is {gzip} bytes gzipped; its budget is {limit}");
-            let mut finding = Finding::error(message).rule("bundle-size");
+            let mut finding = Finding::error(message).rule(BUNDLE_SIZE);
             finding.file = shown.map(Path::to_owned);
             judged.findings.push(finding);
         }

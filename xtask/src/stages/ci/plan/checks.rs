@@ -72,7 +72,12 @@ pub(super) fn parts(
         let mut step = Step::new(
             group,
             &id,
-            format!("run `{}`", parts.commands[index]),
+            match checks {
+                Some(checks) => {
+                    format!("run `{}` of {}", parts.commands[index], checks.worker.name)
+                }
+                None => format!("run `{}`", parts.commands[index]),
+            },
             Action::Command(command),
         )
         .timeout(CHECK_MAX);
