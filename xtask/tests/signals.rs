@@ -157,80 +157,89 @@ fn be_the_child_if_asked() {
     }
 }
 
-#[test]
-fn one_ctrl_c_ends_the_programs_and_lets_the_stage_tidy_up() {
+/// The process under test at work: its script has written the process id of what it runs.
+struct Started {
+    child: Child,
+    /// What its step runs.
+    pid: String,
+    _folder: tempfile::TempDir,
+}
+
+/// Starts the process under test, unless this is it.
+fn started(test: &str, script: &str) -> Started {
     be_the_child_if_asked();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let child = start(
+    let child = start(test, script, folder.path());
+    let pid = pid_written(folder.path());
+    Started {
+        child,
+        pid,
+        _folder: folder,
+    }
+}
+
+impl Started {
+    /// Sends the signals, a while apart; the exit code and all it wrote. What its step ran must be gone.
+    #[track_caller]
+    fn signalled(self, signals: &[&str]) -> (Option<i32>, String) {
+        for (index, name) in signals.iter().enumerate() {
+            if index > 0 {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            signal(name, self.child.id());
+        }
+        let (code, text) = end_of(self.child);
+        assert_gone(&self.pid);
+        (code, text)
+    }
+}
+
+#[test]
+fn one_ctrl_c_ends_the_programs_and_lets_the_stage_tidy_up() {
+    let started = started(
         "one_ctrl_c_ends_the_programs_and_lets_the_stage_tidy_up",
         "sleep 300 & echo $! > PID_FILE; wait",
-        folder.path(),
     );
-    let pid = pid_written(folder.path());
-    signal("INT", child.id());
-    let (code, text) = end_of(child);
+    let (code, text) = started.signalled(&["INT"]);
     assert_eq!(code, Some(40), "{text}");
     assert!(
         text.contains("interrupted=true cancelled cancelled undo=true"),
         "{text}"
     );
-    assert_gone(&pid);
 }
 
 #[test]
 fn a_terminate_after_the_interrupt_does_not_cut_the_tidying_short() {
-    be_the_child_if_asked();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let child = start(
+    let started = started(
         "a_terminate_after_the_interrupt_does_not_cut_the_tidying_short",
         "trap '' TERM; sleep 300 & echo $! > PID_FILE; wait",
-        folder.path(),
     );
-    let pid = pid_written(folder.path());
-    signal("INT", child.id());
-    std::thread::sleep(Duration::from_millis(200));
-    signal("TERM", child.id());
-    let (code, text) = end_of(child);
+    let (code, text) = started.signalled(&["INT", "TERM"]);
     assert_eq!(code, Some(40), "{text}");
     assert!(
         text.contains("interrupted=true cancelled cancelled undo=true"),
         "{text}"
     );
-    assert_gone(&pid);
 }
 
 #[test]
 fn a_second_ctrl_c_kills_everything_at_once() {
-    be_the_child_if_asked();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let child = start(
+    let started = started(
         "a_second_ctrl_c_kills_everything_at_once",
         "trap '' TERM; sleep 300 & echo $! > PID_FILE; wait",
-        folder.path(),
     );
-    let pid = pid_written(folder.path());
-    signal("INT", child.id());
-    std::thread::sleep(Duration::from_millis(200));
-    signal("INT", child.id());
-    let (code, text) = end_of(child);
+    let (code, text) = started.signalled(&["INT", "INT"]);
     assert_eq!(code, Some(130), "{text}");
     assert!(text.contains("killed by a second Ctrl-C"), "{text}");
-    assert_gone(&pid);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_kill_of_the_pipeline_ends_its_programs() {
-    be_the_child_if_asked();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let child = start(
+    let started = started(
         "a_kill_of_the_pipeline_ends_its_programs",
         "echo $$ > PID_FILE; exec sleep 300",
-        folder.path(),
     );
-    let pid = pid_written(folder.path());
-    signal("KILL", child.id());
-    let (code, _) = end_of(child);
+    let (code, _) = started.signalled(&["KILL"]);
     assert_eq!(code, None);
-    assert_gone(&pid);
 }

@@ -1,15 +1,12 @@
 //! A local cloud of a test's own, and plain HTTP to it. Knows its control endpoints.
 
-use std::fmt;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{ACCOUNT, setup};
+pub use super::loopback::Answer;
+use super::{ACCOUNT, loopback, setup};
 
 /// A running local cloud; it ends with its standard input, so also when the test program is killed.
 pub struct Cloud {
@@ -35,20 +32,8 @@ impl Cloud {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the local cloud starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("the local cloud announces itself");
-        let server: Value =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        let port = server["port"]
-            .as_u64()
-            .and_then(|port| u16::try_from(port).ok());
-        Cloud {
-            child,
-            port: port.expect("a port"),
-        }
+        let port = loopback::announced_port(&mut child);
+        Cloud { child, port }
     }
 
     /// `CLOUDFLARE_API_BASE_URL`.
@@ -108,100 +93,13 @@ impl Cloud {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Option<Answer> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        let patience = Some(Duration::from_secs(120));
-        stream
-            .set_read_timeout(patience)
-            .expect("a timeout can be set");
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        stream
-            .write_all(format!("{head}\r\n{body}").as_bytes())
-            .ok()?;
-        let mut raw = Vec::new();
-        stream.read_to_end(&mut raw).ok()?;
-        Answer::parse(&raw)
+        let target = (method, host, path);
+        loopback::request(self.port, target, headers, body.as_bytes())
     }
 }
 
 impl Drop for Cloud {
     fn drop(&mut self) {
-        // Closing its standard input ends it in good order; the kill is for the case that it hangs.
-        drop(self.child.stdin.take());
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        loopback::end(&mut self.child);
     }
-}
-
-/// An HTTP answer.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Status code.
-    pub status: u16,
-    /// The body, as text.
-    pub body: String,
-}
-
-impl Answer {
-    fn parse(raw: &[u8]) -> Option<Answer> {
-        let split = raw.windows(4).position(|window| window == b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&raw[..split]).to_ascii_lowercase();
-        let status = head.lines().next()?.split(' ').nth(1)?.parse().ok()?;
-        let chunked = head
-            .lines()
-            .any(|line| line == "transfer-encoding: chunked");
-        let body = if chunked {
-            dechunk(&raw[split + 4..])
-        } else {
-            raw[split + 4..].to_vec()
-        };
-        let body = String::from_utf8_lossy(&body).into_owned();
-        Some(Answer { status, body })
-    }
-
-    /// The body as JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self}"))
-    }
-
-    /// The body as JSON; the status must be 200.
-    #[track_caller]
-    pub fn ok(&self) -> Value {
-        assert_eq!(self.status, 200, "{self}");
-        self.json()
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status, self.body)
-    }
-}
-
-fn dechunk(mut raw: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(end) = raw.windows(2).position(|window| window == b"\r\n") {
-        let size = String::from_utf8_lossy(&raw[..end]);
-        let size = size.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(size, 16).unwrap_or(0);
-        if size == 0 || end + 2 + size > raw.len() {
-            break;
-        }
-        body.extend_from_slice(&raw[end + 2..end + 2 + size]);
-        raw = raw.get(end + 4 + size..).unwrap_or_default();
-    }
-    body
 }

@@ -8,6 +8,7 @@
 #![expect(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod cloud;
+mod loopback;
 pub mod redact;
 pub mod repo;
 mod setup;

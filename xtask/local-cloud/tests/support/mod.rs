@@ -7,17 +7,18 @@
 )]
 #![expect(dead_code, reason = "each test binary uses its own part of this")]
 
+#[path = "../../../tests/support/loopback.rs"]
+mod loopback;
 #[path = "../../../tests/support/packages.rs"]
 mod packages;
 
 use std::fmt;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
+pub use loopback::Answer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -85,8 +86,7 @@ impl Cloud {
             &format!("/client/v4/accounts/{ACCOUNT}{path}"),
             body,
         );
-        serde_json::from_str(&answer.body)
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}: {answer}"))
+        answer.json()
     }
 
     /// Like `call`, but must succeed; the result.
@@ -134,23 +134,7 @@ impl Cloud {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Option<Answer> {
-        let mut stream =
-            TcpStream::connect(("127.0.0.1", self.port)).expect("the local cloud listens");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .expect("a timeout can be set");
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        stream
-            .write_all(format!("{head}\r\n").as_bytes())
-            .expect("the request can be sent");
-        stream.write_all(body).expect("the request can be sent");
-        let mut raw = Vec::new();
-        stream.read_to_end(&mut raw).ok()?;
-        Answer::parse(&raw)
+        loopback::request(self.port, (method, host, path), headers, body)
     }
 
     /// Runs wrangler in a project; its output and whether it succeeded.
@@ -226,17 +210,7 @@ impl Cloud {
 
 impl Drop for Cloud {
     fn drop(&mut self) {
-        // Closing its standard input ends it in good order; the kill is for the case that it hangs.
-        drop(self.child.stdin.take());
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < deadline {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        loopback::end(&mut self.child);
     }
 }
 
@@ -261,17 +235,7 @@ fn spawn(state: &Path, arguments: &[String]) -> (Child, u16) {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the local cloud starts");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("stdout is piped");
-    BufReader::new(stdout)
-        .read_line(&mut line)
-        .expect("the local cloud announces itself");
-    let server: Value =
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-    let port = server["port"]
-        .as_u64()
-        .and_then(|port| u16::try_from(port).ok())
-        .expect("a port");
+    let port = loopback::announced_port(&mut child);
     (child, port)
 }
 
@@ -297,78 +261,6 @@ pub fn node() -> PathBuf {
     .map(|path| modules.join(path))
     .find(|path| path.is_file())
     .unwrap_or_else(|| PathBuf::from("node"))
-}
-
-/// An HTTP answer.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// Status code.
-    pub status: u16,
-    /// Lowercase names.
-    pub headers: Vec<(String, String)>,
-    /// The body, as text.
-    pub body: String,
-}
-
-impl Answer {
-    fn parse(raw: &[u8]) -> Option<Self> {
-        let split = raw.windows(4).position(|window| window == b"\r\n\r\n")?;
-        let head = String::from_utf8_lossy(&raw[..split]).into_owned();
-        let mut lines = head.lines();
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let headers: Vec<(String, String)> = lines
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-            .collect();
-        let chunked = headers
-            .iter()
-            .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-        let body = if chunked {
-            dechunk(&raw[split + 4..])
-        } else {
-            raw[split + 4..].to_vec()
-        };
-        Some(Self {
-            status,
-            headers,
-            body: String::from_utf8_lossy(&body).into_owned(),
-        })
-    }
-
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(header, _)| header == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// The body as JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self}"))
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status, self.body)
-    }
-}
-
-fn dechunk(mut raw: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(end) = raw.windows(2).position(|window| window == b"\r\n") {
-        let size = String::from_utf8_lossy(&raw[..end]);
-        let size = usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)
-            .unwrap_or(0);
-        if size == 0 || end + 2 + size > raw.len() {
-            break;
-        }
-        body.extend_from_slice(&raw[end + 2..end + 2 + size]);
-        raw = raw.get(end + 4 + size..).unwrap_or_default();
-    }
-    body
 }
 
 /// One run of wrangler.

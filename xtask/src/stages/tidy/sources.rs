@@ -28,10 +28,6 @@ const LONG: &[(&str, &str)] = &[
         "the world every test of the pipeline is built with",
     ),
     (
-        "xtask/local-cloud/tests/support/mod.rs",
-        "the world every test of the local cloud is built with",
-    ),
-    (
         "xtask/local-cloud/tests/edge.rs",
         "one list of the edge's behaviours",
     ),
