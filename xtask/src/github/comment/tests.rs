@@ -1,3 +1,5 @@
+//! What a comment says, and how it is found again.
+
 use super::*;
 use expect_test::{expect, expect_file};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Ledgers against folders of migration files.
+
 use super::*;
 use expect_test::{Expect, expect};
 
