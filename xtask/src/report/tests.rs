@@ -506,3 +506,15 @@ fn hostile_text_stays_text_in_junit() {
     assert_eq!(xml.matches("<failure ").count(), 2);
     assert_eq!(xml.matches("</failure>").count(), 2);
 }
+
+#[test]
+fn the_summary_says_a_failed_steps_words_once() {
+    let mut failed = step("test", "test main", Status::Failed, 0, 10);
+    failed.error = Some("error: failed to do test main: exited with 1\n  why: 1 of 3".to_owned());
+    failed.log = vec!["$ sh test.sh".to_owned(), "1 of 3".to_owned()];
+    let mut report = Report::empty("ci");
+    report.steps.push(failed);
+    let summary = report.summary_markdown();
+    assert_eq!(summary.matches("1 of 3").count(), 1, "{summary}");
+    assert!(summary.contains("$ sh test.sh"), "{summary}");
+}
