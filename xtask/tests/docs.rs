@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use xtask::cli::Cli;
-use xtask::config::{Audit, Budgets, Deploy, Health, Local, Pipeline, Preview, Problems};
+use xtask::config::{Audit, Budgets, Deploy, Health, Local, Pipeline, Preview, Problems, Rollback};
 
 fn repo() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -259,7 +259,9 @@ fn the_documented_keys_are_the_keys_of_the_reader() {
 fn documented_defaults_are_the_defaults() {
     let tables = documented();
     let mut text = String::from("[workers.w]\npath = \"w\"\n");
-    for table in ["health", "deploy", "preview", "local", "budgets", "audit"] {
+    for table in [
+        "health", "deploy", "preview", "rollback", "local", "budgets", "audit",
+    ] {
         text.push_str(&format!("[{table}]\n"));
         for (key, default) in &tables[table] {
             text.push_str(&format!("{key} = {default}\n"));
@@ -271,6 +273,7 @@ fn documented_defaults_are_the_defaults() {
     assert_eq!(pipeline.health, Health::default());
     assert_eq!(pipeline.deploy, Deploy::default());
     assert_eq!(pipeline.preview, Preview::default());
+    assert_eq!(pipeline.rollback, Rollback::default());
     assert_eq!(pipeline.local, Local::default());
     assert_eq!(pipeline.budgets, Budgets::default());
     assert_eq!(pipeline.audit, Audit::default());

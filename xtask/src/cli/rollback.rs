@@ -24,6 +24,12 @@ pub(super) struct RollbackArgs {
     /// Take the deploy lease, whoever has it
     #[arg(long)]
     steal_lock: bool,
+    /// Begin a post-mortem in docs/postmortems/ [default: in production, see pipeline.toml]
+    #[arg(long, value_name = "SLUG", num_args = 0..=1, conflicts_with = "no_postmortem")]
+    postmortem: Option<Option<String>>,
+    /// Begin none
+    #[arg(long)]
+    no_postmortem: bool,
     /// Instead, take a commit back with `git revert` and push that, for a deploy to ship
     #[arg(long, value_name = "COMMIT", conflicts_with_all = ["to", "list", "restore_db", "force", "steal_lock"])]
     revert: Option<String>,
@@ -52,6 +58,8 @@ impl From<RollbackArgs> for rollback::Options {
             force: args.force,
             yes: args.yes,
             steal_lock: args.steal_lock,
+            postmortem: args.postmortem,
+            no_postmortem: args.no_postmortem,
             revert: args.revert.map(|commit| rollback::Revert {
                 commit,
                 branch: args.branch,

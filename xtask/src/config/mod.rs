@@ -22,8 +22,8 @@ pub use generated::generated_config;
 pub use pipeline::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Cloudflare,
     DataReset, Database, Deploy, Health, Local, MissingSecrets, Offline, Pipeline, Preview,
-    PreviewData, PreviewSmoke, Project, WorkerEntry, WorkersPlan, allowed, allowed_before,
-    unknown_allows,
+    PreviewData, PreviewSmoke, Project, Rollback, WorkerEntry, WorkersPlan, allowed,
+    allowed_before, unknown_allows,
 };
 pub use routes::Route;
 pub use source::{Place, Problem, Problems};

@@ -5,6 +5,7 @@ mod policy;
 mod preview;
 mod read;
 mod read_policy;
+mod rollback;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use self::policy::{
     WorkersPlan, allowed, allowed_before, unknown_allows,
 };
 pub use self::preview::{DataReset, MissingSecrets, Preview, PreviewData, PreviewSmoke};
+pub use self::rollback::Rollback;
 use super::source::Place;
 
 /// The whole of `pipeline.toml`.
@@ -33,6 +35,8 @@ pub struct Pipeline {
     pub deploy: Deploy,
     /// `[preview]`.
     pub preview: Preview,
+    /// `[rollback]`.
+    pub rollback: Rollback,
     /// `[local]`.
     pub local: Local,
     /// `[audit]`.

@@ -92,7 +92,8 @@ fn steps(report: &Report) -> String {
     text + "\n\n</details>"
 }
 
-fn rows(columns: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+/// A table of texts that stay texts.
+pub(crate) fn rows(columns: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
         format!("| {} |", cells.join(" | "))
@@ -109,7 +110,7 @@ fn rows(columns: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 /// Text as text: nothing in it starts a link, an image, a tag, a cell, a mention or an emphasis.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let one_line = text.lines().map(clean_line).collect::<Vec<_>>().join(" ");
     for character in one_line.chars() {

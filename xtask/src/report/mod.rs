@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use self::markdown::{escape, rows};
 pub use self::plan::{plan_json, plan_mermaid, plan_text};
 pub use self::table::Table;
 use crate::env::Env;

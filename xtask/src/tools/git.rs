@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_macros, reason = "this is the git boundary")]
 
 mod listing;
+mod log;
 mod revert;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 use xshell::{Shell, cmd};
 
 pub use self::listing::Indexed;
+pub use self::log::Logged;
 pub use self::revert::{Commit, Reverted};
 use crate::error::Fail;
 

@@ -116,8 +116,28 @@ fn one_worker_goes_back_alone() {
     // Once more goes further back; all workers go to what was before the release that was left.
     world.run(["rollback", "--only", "api"]).exits(0);
     assert_eq!(world.split("small-api"), lives[0].splits[2]);
-    world.run(["rollback"]).exits(0);
+    let run = world
+        .run(["rollback", "--postmortem", "API is slow"])
+        .exits(0)
+        .says("docs/postmortems/");
     assert_eq!(live(&world), lives[1]);
+    let folder = world.root().join("docs/postmortems");
+    let mut files = std::fs::read_dir(folder).expect("it was made");
+    let path = files
+        .next()
+        .expect("a file")
+        .expect("it can be read")
+        .path();
+    assert!(path.to_string_lossy().ends_with("-api-is-slow.md"), "{run}");
+    let text = std::fs::read_to_string(path).expect("it can be read");
+    for part in [
+        "change workers/api/index.js",
+        "roll back site: passed",
+        "verify site: passed",
+        "## Root cause",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

@@ -56,18 +56,10 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         workers,
         preview: preview.unwrap_or_default(),
         databases: databases.collect(),
-        health: file
-            .section("health")
-            .map(|health| read_health(&health))
-            .unwrap_or_default(),
-        deploy: file
-            .section("deploy")
-            .map(|deploy| read_deploy(&deploy))
-            .unwrap_or_default(),
-        local: file
-            .section("local")
-            .map(|local| read_local(&local))
-            .unwrap_or_default(),
+        health: table(file, "health", read_health),
+        rollback: table(file, "rollback", super::rollback::read),
+        deploy: table(file, "deploy", read_deploy),
+        local: table(file, "local", read_local),
         audit: file
             .section("audit")
             .map(|audit| read_audit(&audit))
@@ -268,6 +260,12 @@ fn read_health(section: &Section<'_>) -> Health {
     };
     section.reject_unknown();
     health
+}
+
+/// A table that may be left out.
+fn table<T: Default>(file: &Section<'_>, key: &str, read: fn(&Section<'_>) -> T) -> T {
+    file.section(key)
+        .map_or_else(T::default, |section| read(&section))
 }
 
 fn read_deploy(section: &Section<'_>) -> Deploy {

@@ -52,6 +52,16 @@ impl Rollback<'_> {
             .why(format!("{error:#}"))
             .fix("run the same command again: it changes nothing and writes the record")
         })?;
+        match self.postmortem(&record) {
+            Ok(Some(path)) => {
+                let shown = path.strip_prefix(&self.ctx.root).unwrap_or(&path);
+                self.said("post-mortem", shown.display().to_string());
+            }
+            Ok(None) => {}
+            Err(error) => self
+                .warnings
+                .push(format!("no post-mortem was begun: {error:#}")),
+        }
         verified
     }
 

@@ -9,6 +9,7 @@ mod facts;
 mod history;
 mod list;
 mod plans;
+mod postmortem;
 mod record;
 mod restore;
 mod revert;
@@ -38,6 +39,10 @@ pub struct Options {
     pub yes: bool,
     /// Take the lease whoever has it.
     pub steal_lock: bool,
+    /// Begin a post-mortem, by this name.
+    pub postmortem: Option<Option<String>>,
+    /// Begin none.
+    pub no_postmortem: bool,
     /// Take a commit back instead.
     pub revert: Option<Revert>,
 }

@@ -8,6 +8,7 @@ use expect_test::{Expect, expect};
 use crate::ledger::releases::{self, Record, Status};
 use crate::stages::rollback::check::{self, Gap};
 use crate::stages::rollback::history::{History, Wish};
+use crate::stages::rollback::postmortem;
 
 fn record(number: u64, status: Status, versions: &[(&str, &str)]) -> Record {
     let empty = BTreeMap::new;
@@ -324,4 +325,63 @@ fn an_age_is_one_number() {
     let after = |seconds| super::list::age(&text, then + Duration::from_secs(seconds));
     let ages = [after(5), after(90), after(7300), after(200_000)];
     assert_eq!(ages, ["5s", "1m", "2h", "2d"]);
+}
+
+#[test]
+fn a_hostile_subject_is_only_text_in_a_postmortem() {
+    let mut from = deploy(3);
+    from.subject =
+        "x | y\n## heading <script>alert(1)</script> [a](http://b) `c` @ann #1 ![i](j)".to_owned();
+    from.failed = vec!["failed to get a healthy answer from site; --> 503".to_owned()];
+    let (target, rollback) = (deploy(2), back(4, 2, 3, Status::Live));
+    let records = [deploy(1), target.clone(), from.clone(), rollback.clone()];
+    let incident = postmortem::Incident {
+        rollback: &rollback,
+        target: &target,
+        from: Some(&from),
+        records: &records,
+        commits: Vec::new(),
+        deploy_report: serde_json::Value::Null,
+        steps: &[],
+        now: SystemTime::UNIX_EPOCH,
+    };
+    let text = postmortem::render(&incident);
+    expect![[r#"
+        <!-- r4 -->
+        # 1970-01-01: &#35;3 (r3) → &#35;2 (r2)"#]]
+    .assert_eq(&text.lines().take(2).collect::<Vec<_>>().join("\n"));
+    let left = text
+        .lines()
+        .find(|line| line.starts_with("| Left"))
+        .unwrap();
+    expect![[r"| Left | &#35;3 (r3): 0000003 x &#124; y &#35;&#35; heading &lt;script&gt;alert(1)&lt;/script&gt; \[a\](http://b) \`c\` @‍ann &#35;1 \!\[i\](j) (Ann &lt;ann@‍example.com&gt;) |"]]
+    .assert_eq(left);
+    let headings: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(headings.len(), 5, "{headings:?}");
+    let order = [
+        "release &#35;2 (r2) went live",
+        "release &#35;3 (r3) went live; failed to get",
+    ];
+    let places = order.map(|event| text.find(event).expect(event));
+    assert!(places[0] < places[1], "{text}");
+    assert!(!text.contains("(r1)"), "{text}");
+}
+
+#[test]
+fn a_postmortem_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str, marker: &str| {
+        let path = postmortem::write_new(folder.path(), "2026-11-24-a", text, marker).unwrap();
+        path.file_name().unwrap().to_string_lossy().into_owned()
+    };
+    assert_eq!(
+        write("<!-- r1 --> by a person", "<!-- r1 -->"),
+        "2026-11-24-a.md"
+    );
+    assert_eq!(write("<!-- r1 -->", "<!-- r1 -->"), "2026-11-24-a.md");
+    assert_eq!(write("<!-- r2 -->", "<!-- r2 -->"), "2026-11-24-a-2.md");
+    let kept = std::fs::read_to_string(folder.path().join("2026-11-24-a.md")).unwrap();
+    assert_eq!(kept, "<!-- r1 --> by a person");
+    assert_eq!(postmortem::file_name("../API is slow!"), "api-is-slow");
+    assert_eq!(postmortem::file_name("…"), "rollback");
 }
