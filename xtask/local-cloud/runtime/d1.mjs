@@ -13,9 +13,9 @@ export class D1 {
     this.storage = storage;
   }
 
-  /** Runs every statement or none. */
-  async query({ database_id, sql, params = [] }) {
-    const statements = splitStatements(String(sql ?? ""));
+  /** Runs every statement or none; of the first `first` ones when that is given. */
+  async query({ database_id, sql, params = [], first }) {
+    const statements = splitStatements(String(sql ?? "")).slice(0, first ?? undefined);
     if (statements.length === 0) return { ok: false, message: "No SQL statements detected." };
     const bound = bindParameters(statements, params);
     const answer = await this.engine.store("d1/batch", { database_id, statements: bound });

@@ -96,9 +96,11 @@ const operations = {
     return describe(await need(env, "r2", bucket).put(key, fromBase64(value_base64),
       { httpMetadata: http_metadata ?? undefined, customMetadata: custom_metadata ?? undefined }));
   },
-  async "r2/delete"({ bucket, key }, env) {
-    await need(env, "r2", bucket).delete(key);
-    return {};
+  async "r2/delete"({ bucket, keys }, env) {
+    const objects = need(env, "r2", bucket);
+    const found = await Promise.all(keys.map((key) => objects.head(key)));
+    await objects.delete(keys.filter((_, index) => found[index] !== null));
+    return { missing: keys.filter((_, index) => found[index] === null) };
   },
   async "r2/list"({ bucket, prefix, limit, cursor, delimiter }, env) {
     const page = await need(env, "r2", bucket).list({ prefix: prefix ?? undefined, limit: limit ?? undefined, cursor: cursor ?? undefined,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::d1_failures::D1Failure;
 use crate::envelope::ApiError;
 use crate::serve::DropConnection;
 
@@ -53,6 +54,8 @@ pub enum Scope {
     Api,
     /// Requests for Workers.
     Edge,
+    /// Imports and exports of D1, which go on in the background: one match per job, path `/d1/database/{id}/import`.
+    Job,
 }
 
 /// What a fault does.
@@ -80,6 +83,17 @@ pub enum Action {
         /// Milliseconds.
         delay_ms: u64,
     },
+    /// What D1 answers in trouble.
+    D1 {
+        /// Which trouble.
+        d1: D1Failure,
+        /// Before or after the work is done.
+        #[serde(default)]
+        when: When,
+        /// Only in a job: so many statements of the imported file are carried out and stay.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        statements: Option<usize>,
+    },
     /// Never answers: the moment to kill a client in. `GET /_local/faults` tells how many requests hang.
     Hang {
         /// Before or after the work is done.
@@ -88,10 +102,11 @@ pub enum Action {
 }
 
 /// Relative to the work of the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
     /// The request is never carried out.
+    #[default]
     Before,
     /// It is carried out, and the caller never learns.
     After,
@@ -128,6 +143,16 @@ pub struct Met {
 }
 
 impl Met {
+    /// What happens, to work that answers no request itself.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// Its fault.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The same, with a body for a status that brings none.
     pub fn or_body(mut self, make: impl FnOnce(u16) -> Value) -> Self {
         if let Action::Status { status, body, .. } = &mut self.action {
@@ -140,6 +165,7 @@ impl Met {
 impl Faults {
     /// Arms a fault; its id.
     pub fn add(&self, fault: Fault) -> Result<u64, ApiError> {
+        check(&fault)?;
         let path = fault.path.as_deref().map(Regex::new).transpose();
         let path = path.map_err(|error| {
             ApiError::bad_request(
@@ -217,6 +243,26 @@ impl Faults {
     }
 }
 
+/// What cannot happen is refused, so that no test waits for it.
+fn check(fault: &Fault) -> Result<(), ApiError> {
+    let why = match (fault.scope, &fault.action) {
+        (Scope::Job, Action::Status { .. } | Action::Drop { .. }) => {
+            "a job answers no request: its actions are `d1`, `delay_ms` and `hang`"
+        }
+        (
+            Scope::Api | Scope::Edge,
+            Action::D1 {
+                statements: Some(_),
+                ..
+            },
+        ) => {
+            "`statements` needs the scope `job`: a request carries out all of its statements or none"
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::bad_request(10001, why))
+}
+
 /// Which fault a response suffered, for the journal.
 #[derive(Debug, Clone, Copy)]
 pub struct FaultMet(pub u64);
@@ -252,6 +298,12 @@ pub async fn suffer<F: Future<Output = Response>>(
         Action::Delay { delay_ms } => {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
             work().await
+        }
+        Action::D1 { d1, when, .. } => {
+            if when == When::After {
+                drop(work().await);
+            }
+            d1.response()
         }
         Action::Hang { hang } => {
             if hang == When::After {
@@ -316,6 +368,18 @@ mod tests {
             action(r#"{"drop":"after"}"#),
             Action::Drop { drop: When::After }
         );
+        let (d1, when) = (D1Failure::GatewayTimeout, When::After);
+        let statements = None;
+        assert_eq!(
+            action(r#"{"d1":"gateway_timeout","when":"after"}"#),
+            Action::D1 {
+                d1,
+                when,
+                statements
+            }
+        );
+        let partial = fault(r#"{"action":{"d1":"timeout","statements":2}}"#);
+        assert!(Faults::default().add(partial).is_err());
         let hang = When::Before;
         assert_eq!(action(r#"{"hang":"before"}"#), Action::Hang { hang });
         assert_eq!(action(r#"{"delay_ms":5}"#), Action::Delay { delay_ms: 5 });

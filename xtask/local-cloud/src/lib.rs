@@ -9,6 +9,7 @@ pub mod api;
 pub mod app;
 pub mod bindings;
 pub mod control;
+pub mod d1_failures;
 pub mod envelope;
 pub mod extract;
 pub mod fail;

@@ -7,14 +7,18 @@ use axum::routing::{get, patch, put};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::services::DeleteQuery;
 use crate::api::{handlers, source};
 use crate::app::App;
 use crate::bindings::shown;
-use crate::envelope::{ApiResult, Page, list, ok};
+use crate::envelope::{ApiError, ApiResult, ok};
 use crate::extract::{Form, Json};
 use crate::form::Upload;
-use crate::state::{Script, missing_script};
+use crate::state::{Script, State, missing_script};
 use crate::upload::{Purpose, Request, accept};
+
+/// As documented.
+const TAGS_MAX: usize = 8;
 
 /// Routes.
 pub fn router() -> Router<App> {
@@ -22,7 +26,7 @@ pub fn router() -> Router<App> {
         .route("/accounts/{account}/workers/scripts", get(scripts))
         .route(
             "/accounts/{account}/workers/scripts/{name}",
-            put(upload).delete(super::services::delete),
+            put(upload).delete(delete),
         )
         .route(
             "/accounts/{account}/workers/scripts/{name}/settings",
@@ -86,15 +90,45 @@ async fn upload(
     }))
 }
 
-async fn scripts(app: App, Query(page): Query<Page>) -> ApiResult {
+#[derive(Deserialize)]
+struct ListQuery {
+    /// `a:yes,b:no`: has the tag `a`, and not `b`.
+    tags: Option<String>,
+}
+
+/// All of them at once: this list has no pages.
+async fn scripts(app: App, Query(query): Query<ListQuery>) -> ApiResult {
+    let wanted = query.tags.unwrap_or_default();
+    let tags: Vec<(&str, &str)> = wanted
+        .split(',')
+        .filter_map(|pair| pair.rsplit_once(':'))
+        .collect();
+    let fits = |script: &&Script| {
+        tags.iter()
+            .all(|(tag, wanted)| script.tags.iter().any(|own| own == tag) == (*wanted == "yes"))
+    };
     let state = app.snapshot();
     let scripts: Vec<Value> = state
         .scripts
         .values()
         .filter(|script| script.latest().is_some() && script.preview.is_none())
+        .filter(fits)
         .map(summary)
         .collect();
-    list(&scripts, &page)
+    ok(scripts)
+}
+
+/// Like the end of a service, with this path's own "not found".
+async fn delete(
+    app: App,
+    Path((account, name)): Path<(String, String)>,
+    query: Query<DeleteQuery>,
+) -> ApiResult {
+    let is_there = |state: &State| state.script(&name).is_ok_and(|it| it.latest().is_some());
+    if !app.read(is_there) {
+        return Err(missing_script(&name));
+    }
+    super::services::delete(app, Path((account, name)), query).await
 }
 
 /// What listings and `SV` say about a Worker.
@@ -162,6 +196,19 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// The rules of tags. The code is a choice.
+    fn check(&self) -> Result<(), ApiError> {
+        let tags = self.tags.as_deref().unwrap_or_default();
+        let why = if tags.len() > TAGS_MAX {
+            format!("a Worker has at most {TAGS_MAX} tags, not {}", tags.len())
+        } else if let Some(tag) = tags.iter().find(|tag| tag.contains([',', '&'])) {
+            format!("the tag '{tag}' has a comma or an ampersand in it")
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::bad_request(10100, why))
+    }
+
     pub(super) fn apply(self, script: &mut Script) {
         if let Some(tags) = self.tags {
             script.tags = tags;
@@ -177,6 +224,7 @@ async fn change_settings(
     Path((_, name)): Path<(String, String)>,
     Json(settings): Json<Settings>,
 ) -> ApiResult {
+    settings.check()?;
     ok(app.mutate(|state| {
         let script = state.script_mut(&name)?;
         settings.apply(script);

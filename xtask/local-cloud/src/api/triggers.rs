@@ -38,6 +38,9 @@ pub fn router() -> Router<App> {
         )
 }
 
+/// A workers.dev address begins with the name of the Worker, which is one label of a host name.
+const HOST_LABEL_MAX: usize = 63;
+
 type ScriptPath = Path<(String, String)>;
 
 async fn subdomain(app: App, Path((_, name)): ScriptPath) -> ApiResult {
@@ -62,7 +65,15 @@ async fn change_subdomain(
         previews_enabled,
     };
     ok(app.mutate(|state| {
-        state.script_mut(&name)?.subdomain = subdomain.clone();
+        let script = state.script_mut(&name)?;
+        if wanted.enabled && name.len() > HOST_LABEL_MAX {
+            // As documented; the code is a choice.
+            let message = format!(
+                "The Worker '{name}' has no workers.dev address: its name is longer than {HOST_LABEL_MAX} characters."
+            );
+            return Err(ApiError::bad_request(10016, message));
+        }
+        script.subdomain = subdomain.clone();
         Ok(subdomain)
     })?)
 }

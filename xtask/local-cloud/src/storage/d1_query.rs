@@ -93,11 +93,21 @@ pub(super) async fn run(
     uuid: &str,
     statements: &[Statement],
 ) -> Result<Vec<Value>, Failure> {
+    run_first(context, uuid, statements, None).await
+}
+
+/// `run` of only the first so many statements, for an injected fault.
+pub(super) async fn run_first(
+    context: &Context,
+    uuid: &str,
+    statements: &[Statement],
+    first: Option<usize>,
+) -> Result<Vec<Value>, Failure> {
     time_travel::ensure_first(context, uuid)
         .await
         .map_err(Failure::Local)?;
     let (sql, params) = join(statements);
-    let body = json!({ "database_id": uuid, "sql": sql, "params": params });
+    let body = json!({ "database_id": uuid, "sql": sql, "params": params, "first": first });
     let answer = context
         .ask("/d1/query", &body)
         .await

@@ -7,8 +7,7 @@
 //! ```
 
 use std::fs;
-use std::io;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -19,9 +18,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::context::{Context, lock};
+use super::d1_files::{check_etag, file_name, keep_upload, upload_file};
 use super::d1_jobs::{Job, Upload};
 use super::d1_query::{self, Failure, Statement};
-use super::{d1, time_travel};
+use super::{d1, job_faults, time_travel};
 use crate::envelope::{ApiError, ApiResult, ok};
 use crate::extract::Json;
 use crate::{disk, ids};
@@ -30,8 +30,6 @@ use crate::{disk, ids};
 pub(super) const UPLOAD_PATH: &str = "/local-cloud/d1/uploads";
 /// Under `/client/v4`, as above.
 pub(super) const DOWNLOAD_PATH: &str = "/local-cloud/d1/downloads";
-/// A choice: so many imported files of a database are kept, for a repeated import to find them.
-const UPLOADS_KEPT_MAX: usize = 4;
 
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
@@ -122,24 +120,6 @@ pub(super) async fn upload(context: Context, Path(token): Path<String>, body: By
     }
 }
 
-fn keep_upload(path: &FilePath, bytes: &[u8]) -> io::Result<()> {
-    let Some(dir) = path.parent() else {
-        return Ok(());
-    };
-    fs::create_dir_all(dir)?;
-    disk::write_atomic(path, bytes)?;
-    let mut kept = Vec::new();
-    for file in fs::read_dir(dir)? {
-        let file = file?;
-        kept.push((file.metadata()?.modified()?, file.path()));
-    }
-    kept.sort();
-    let surplus = kept.len().saturating_sub(UPLOADS_KEPT_MAX);
-    kept.iter()
-        .take(surplus)
-        .try_for_each(|(_, path)| fs::remove_file(path))
-}
-
 /// Starts applying the uploaded file, or joins the import that already does.
 async fn ingest(context: &Context, uuid: &str, etag: &str) -> ApiResult {
     let shared = context.database(uuid);
@@ -171,9 +151,15 @@ async fn ingest(context: &Context, uuid: &str, etag: &str) -> ApiResult {
 
 /// Applies a whole file or nothing of it; the job's answer.
 async fn apply(context: &Context, uuid: &str, file: &FilePath) -> Value {
+    let course = job_faults::course(context, uuid, "import").await;
     let shared = context.database(uuid);
     let _turn = shared.turn.lock().await;
-    match try_apply(context, uuid, file).await {
+    let outcome = if course.is_idle() {
+        Ok(Value::Null)
+    } else {
+        try_apply(context, uuid, file, course.first).await
+    };
+    match course.end(outcome) {
         Ok(result) => json!({
             "success": true, "type": "import", "status": "complete",
             "messages": [format!("Processed {} queries.", result["num_queries"])],
@@ -186,22 +172,20 @@ async fn apply(context: &Context, uuid: &str, file: &FilePath) -> Value {
     }
 }
 
-async fn try_apply(context: &Context, uuid: &str, file: &FilePath) -> Result<Value, ApiError> {
+async fn try_apply(
+    context: &Context,
+    uuid: &str,
+    file: &FilePath,
+    first: Option<usize>,
+) -> Result<Value, ApiError> {
     let bytes = fs::read(file).map_err(ApiError::internal)?;
     let sql = String::from_utf8(bytes)
         .map_err(|_| ApiError::bad_request(7500, "the file is not UTF-8 text"))?;
     let results = if sql.trim().is_empty() {
         Vec::new()
     } else {
-        d1_query::run(
-            context,
-            uuid,
-            &[Statement {
-                sql,
-                params: Vec::new(),
-            }],
-        )
-        .await?
+        let params = Vec::new();
+        d1_query::run_first(context, uuid, &[Statement { sql, params }], first).await?
     };
     let entry = time_travel::record(context, uuid).await?;
     let sum = |name: &str| {
@@ -281,9 +265,10 @@ pub(super) async fn export(
 }
 
 async fn dump(context: &Context, uuid: &str, options: &DumpOptions) -> Value {
+    let course = job_faults::course(context, uuid, "export").await;
     let shared = context.database(uuid);
     let _turn = shared.turn.lock().await;
-    match try_dump(context, uuid, options).await {
+    match course.end(try_dump(context, uuid, options).await) {
         Ok((bookmark, result)) => json!({
             "success": true, "type": "export", "status": "complete", "messages": [],
             "at_bookmark": bookmark, "result": result,
@@ -360,32 +345,4 @@ fn url(context: &Context, path: &str, token: &str) -> String {
         "http://127.0.0.1:{}/client/v4{path}/{token}",
         context.app.config().port
     )
-}
-
-fn file_name(uuid: &str, etag: &str) -> String {
-    format!("{uuid}.{etag}.sql")
-}
-
-fn upload_file(context: &Context, uuid: &str, etag: &str) -> PathBuf {
-    context
-        .app
-        .dir()
-        .path("d1-uploads")
-        .join(uuid)
-        .join(format!("{etag}.sql"))
-}
-
-/// The etag becomes part of a path: nothing but an MD5 may pass.
-fn check_etag(etag: &str) -> Result<(), ApiError> {
-    if etag.len() == 32
-        && etag
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    {
-        return Ok(());
-    }
-    Err(ApiError::bad_request(
-        7400,
-        format!("`etag` must be the file's MD5 in hex, not '{etag}'"),
-    ))
 }

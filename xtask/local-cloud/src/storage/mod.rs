@@ -7,9 +7,11 @@ mod context;
 
 mod bookmarks;
 mod d1;
+mod d1_files;
 mod d1_jobs;
 mod d1_query;
 mod d1_transfer;
+mod job_faults;
 mod sqlite_file;
 mod time_travel;
 
@@ -101,7 +103,10 @@ fn r2_routes() -> Router<App> {
             get(r2::list).post(r2::create),
         )
         .route(BUCKET, get(r2::get).delete(r2::delete))
-        .route(&below("objects"), get(r2_objects::list))
+        .route(
+            &below("objects"),
+            get(r2_objects::list).delete(r2_objects::bulk_delete),
+        )
         .route(
             &below("objects/{*key}"),
             get(r2_objects::get)

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::context::Context;
 use super::r2;
 use crate::envelope::{ApiError, ApiResult, ok};
+use crate::extract::Json;
 
 /// The headers that are kept with an object, and R2's own names for them. `expires` is not kept: the binding that
 /// stores objects wants a date object there, which JSON cannot carry.
@@ -24,6 +25,8 @@ const HTTP_METADATA: [(HeaderName, &str); 5] = [
 ];
 /// As documented for object keys.
 const KEY_BYTES_MAX: usize = 1024;
+/// As documented for deleting a list of objects.
+const BULK_DELETE_MAX: usize = 1000;
 
 type ObjectPath = Path<(String, String, String)>;
 
@@ -33,6 +36,11 @@ pub(super) struct ListQuery {
     prefix: String,
     cursor: Option<String>,
     per_page: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DeleteQuery {
+    prefix: Option<String>,
 }
 
 /// `GET …/objects?prefix&cursor&per_page`
@@ -121,9 +129,41 @@ pub(super) async fn put(
 pub(super) async fn delete(context: Context, Path((_, bucket, key)): ObjectPath) -> ApiResult {
     r2::find(&context, &bucket)?;
     context
-        .sidecar("/r2/delete", &json!({ "bucket": bucket, "key": key }))
+        .sidecar("/r2/delete", &json!({ "bucket": bucket, "keys": [key] }))
         .await?;
     ok(json!({ "key": key }))
+}
+
+/// `DELETE …/objects` with an array of keys: what is there is deleted, and every key that is not counts as an error,
+/// which does not tell the key. The status is 200 in both cases.
+pub(super) async fn bulk_delete(
+    context: Context,
+    Path((_, bucket)): Path<(String, String)>,
+    Query(query): Query<DeleteQuery>,
+    Json(keys): Json<Option<Vec<String>>>,
+) -> ApiResult {
+    r2::find(&context, &bucket)?;
+    if query.prefix.is_some() {
+        let message = "the local cloud has no jobs that delete by prefix: send an array of keys";
+        return Err(ApiError::new(501, 10020, message));
+    }
+    let keys = keys.unwrap_or_default();
+    if !(1..=BULK_DELETE_MAX).contains(&keys.len()) {
+        let message = format!("the body must be an array of 1 to {BULK_DELETE_MAX} keys");
+        return Err(ApiError::bad_request(10020, message));
+    }
+    let answer = context
+        .sidecar("/r2/delete", &json!({ "bucket": bucket, "keys": keys }))
+        .await?;
+    let missing = answer["missing"].as_array().map_or(0, Vec::len);
+    if missing == 0 {
+        let deleted = keys.iter().map(|key| json!({ "key": key }));
+        return ok(deleted.collect::<Vec<_>>());
+    }
+    let error = json!({ "code": 10007, "message": "The specified key does not exist." });
+    let body =
+        json!({ "success": false, "errors": vec![error; missing], "messages": [], "result": null });
+    Ok(JsonAnswer(body).into_response())
 }
 
 /// Objects and their bytes, for `r2 bucket info`.
