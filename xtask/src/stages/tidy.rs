@@ -131,6 +131,8 @@ pub fn verbs() -> Verbs {
     cli.get_subcommands()
         .map(|verb| {
             let mut all = flags(verb);
+            // Which of `migrate up` and `migrate status` is called can be an input: the flags of both are known.
+            all.extend(verb.get_subcommands().flat_map(&flags));
             all.extend(global.iter().cloned());
             (verb.get_name().to_owned(), all)
         })

@@ -139,6 +139,32 @@ fn deploy_hands_its_inputs_over() {
 }
 
 #[test]
+fn migrate_and_rollback_hand_their_inputs_over() {
+    let world = World::new();
+    let seen = |workflow: &str, inputs: &str| {
+        let payload = format!(r#"{{"inputs": {inputs}}}"#);
+        let run = world.act("workflow_dispatch", workflow, &payload, Path::new("true"));
+        run.expect_success();
+        run.xtask_calls().join("\n")
+    };
+    let migrate = |inputs: &str| seen("migrate", inputs);
+    assert_eq!(migrate(r#"{"command": "status"}"#), "migrate status");
+    assert_eq!(
+        migrate(r#"{"command": "up", "to": "3; touch broken", "database": "kiamichi"}"#),
+        "migrate up --to 3; touch broken --database kiamichi"
+    );
+    let rollback = |inputs: &str| seen("rollback", inputs);
+    assert_eq!(
+        rollback(r#"{"to": "", "restore-db": "false", "force": "false", "list": "false"}"#),
+        "rollback --yes"
+    );
+    assert_eq!(
+        rollback(r#"{"to": "4", "restore-db": "true", "force": "false", "list": "false"}"#),
+        "rollback --yes --to 4 --restore-db"
+    );
+}
+
+#[test]
 fn patrol_rehearses() {
     let world = World::new();
     let run = world.act("schedule", "patrol", "{}", xtask());

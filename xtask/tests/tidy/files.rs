@@ -51,7 +51,9 @@ fn every_verb_is_documented() {
         )],
         expect![[r#"
             README.md: error: the verb `ci` is documented nowhere
-                fix: say in README.md or below docs/ what `cargo xtask ci` does and when to use it"#]],
+                fix: say in README.md or below docs/ what `cargo xtask ci` does and when to use it
+            README.md: error: the verb `preview` is documented nowhere
+                fix: say in README.md or below docs/ what `cargo xtask preview` does and when to use it"#]],
     );
 }
 

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::world::{ACTION, DEPLOY, expect_problems, expect_workflow_problems};
+use crate::world::{ACTION, DEPLOY, GOOD, expect_problems, expect_workflow_problems};
 
 #[test]
 fn a_workflow_says_what_it_is() {
@@ -65,7 +65,33 @@ fn a_workflow_trusts_no_fork() {
             .github/workflows/ci.yml:6: error: a run that changes something outside may be cancelled half-way
                 fix: say `cancel-in-progress: false`
             .github/workflows/ci.yml:20: error: reads secrets in a workflow that runs for pull requests, from forks too
-                fix: move what needs secrets into a workflow that runs for main, or one the fork check guards"#]],
+                fix: move what needs secrets into a workflow that runs for main; only `preview` and `cleanup` see to forks themselves"#]],
+    );
+}
+
+/// The verb sees to forks itself, and the next run makes good what a cancelled one left.
+#[test]
+fn a_preview_may_read_secrets_and_be_cancelled() {
+    let one_job = GOOD.split("  conclusion:").next().unwrap_or_default();
+    let with = |call: &str| {
+        let step = format!("{call}\n        env: {{ KEY: \"${{{{ secrets.KEY }}}}\" }}");
+        one_job.replace("cargo xtask ci --shard \"$SHARD\"", &step)
+    };
+    let preview = with("cargo xtask preview --pr 7");
+    assert!(preview.contains("secrets.KEY"), "{preview}");
+    expect_problems(&[(".github/workflows/ci.yml", &preview)], expect![[""]]);
+    let mixed = with("cargo xtask preview --pr 7\n      - run: cargo xtask ci");
+    expect_problems(
+        &[(".github/workflows/ci.yml", &mixed)],
+        expect![[r#"
+        .github/workflows/ci.yml:1: error: calls 2 verbs: ci, preview
+            fix: give each verb a workflow of its own
+        .github/workflows/ci.yml:6: error: a run that changes something outside may be cancelled half-way
+            fix: say `cancel-in-progress: false`
+        .github/workflows/ci.yml:11: error: the job `check` calls xtask 2 times
+            fix: make it exactly one `cargo xtask <verb>`: what belongs together is the verb's to know
+        .github/workflows/ci.yml:21: error: reads secrets in a workflow that runs for pull requests, from forks too
+            fix: move what needs secrets into a workflow that runs for main; only `preview` and `cleanup` see to forks themselves"#]],
     );
 }
 
@@ -204,7 +230,7 @@ fn a_job_calls_one_verb_that_exists() {
         expect![[r#"
         .github/workflows/ci.yml:1: error: calls 2 verbs: check, ci
             fix: give each verb a workflow of its own
-        .github/workflows/ci.yml:19: error: xtask has no verb `check`; it has ci, deploy
+        .github/workflows/ci.yml:19: error: xtask has no verb `check`; it has ci, deploy, preview
             fix: call a verb as --help shows it"#]],
     );
     expect_workflow_problems(

@@ -62,7 +62,7 @@ pub fn repo(folder: &Path, changes: &[(&str, &str)]) -> Repo {
         (".github/actions/setup/action.yml", ACTION),
         (
             "README.md",
-            "`cargo xtask ci` checks, `cargo xtask deploy` ships.\n",
+            "`cargo xtask ci` checks, `cargo xtask deploy` ships, `cargo xtask preview` shows.\n",
         ),
         (
             "pipeline.toml",
@@ -96,6 +96,7 @@ pub fn repo(folder: &Path, changes: &[(&str, &str)]) -> Repo {
         verbs: BTreeMap::from([
             ("ci".to_owned(), flags(&["shard", "gather"])),
             ("deploy".to_owned(), flags(&["canary", "dry-run"])),
+            ("preview".to_owned(), flags(&["pr"])),
         ]),
     }
 }
