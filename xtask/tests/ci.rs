@@ -203,6 +203,9 @@ fn everything_that_is_wrong_is_reported_in_one_run_with_its_place() {
         "workers/facebook-worker/test/wrong.test.ts:4",
         "GHSA-test-test-test",
         "the bundle of main is",
+        "failed to run `vitest run` of facebook",
+        "workers/business-agent/wrangler.jsonc:",
+        "workers/business-agent/worker-configuration.d.ts: error: Types at",
         "src/missing.ts",
         "workers/main/migrations/0003_broken.sql:3: error: no such table: nowhere",
     ] {
