@@ -5,5 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod data;
 mod dump;
+mod github;
 mod isolation;
+mod policy;
+mod shapes;

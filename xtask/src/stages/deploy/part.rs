@@ -293,6 +293,21 @@ impl<'a> Part<'a> {
     }
 }
 
+/// A version's message: the commit it was made from, its compressed size, and at its end its content.
+pub fn version_message(commit: &str, gzip: Option<u64>, digest: &str) -> String {
+    let size = gzip
+        .map(|bytes| format!("gzip={bytes} "))
+        .unwrap_or_default();
+    format!("xtask {commit} {size}{}", digest_mark(digest))
+}
+
+/// The compressed size a version's message tells.
+pub fn size_told(message: &str) -> Option<u64> {
+    message
+        .split(' ')
+        .find_map(|word| word.strip_prefix("gzip=")?.parse().ok())
+}
+
 /// The end of a version's message, by which its content is recognised.
 pub fn digest_mark(digest: &str) -> String {
     format!("digest={digest}")

@@ -9,7 +9,7 @@ use crate::live;
 use crate::migrate::{Done, Migrator};
 use crate::plan::{Action, Command, Plan, Step};
 use crate::run::Outcome;
-use crate::stages::deploy::part::{Part, digest_mark};
+use crate::stages::deploy::part::{Part, version_message};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, short};
 use crate::tools::wrangler::{Upload, Wrangler};
@@ -148,7 +148,10 @@ impl Release<'_> {
             .with_context(|| format!("failed to make {}", folder.display()))?;
         std::fs::write(&config, serde_json::to_string_pretty(&derived)?)
             .with_context(|| format!("failed to write {}", config.display()))?;
-        let message = format!("xtask {} {}", self.commit, digest_mark(&part.digest));
+        let built = self.outcome.as_ref();
+        let built = built.and_then(|outcome| outcome.output(&format!("build {}", part.name())));
+        let gzip = built.and_then(|output| output["gzip_bytes"].as_u64());
+        let message = version_message(&self.commit, gzip, &part.digest);
         Ok(command(
             &self.wrangler,
             &Upload {

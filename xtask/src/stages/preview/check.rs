@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::config::{DataReset, MissingSecrets};
 use crate::error::Fail;
 use crate::ledger::{Database, migrations};
+use crate::live;
 use crate::preview::Key;
+use crate::stages::deploy::part::size_told;
 use crate::stages::preview::making::Making;
 use crate::stages::preview::piece::Piece;
 
@@ -46,6 +48,7 @@ impl Making<'_> {
             piece.rewired = rewired;
         }
         self.on_deploy = self.migrations_on_deploy()?;
+        self.take_production_sizes()?;
         self.warn();
         Ok(())
     }
@@ -91,7 +94,6 @@ impl Making<'_> {
                 .why("its preview would have to be made anew, and `data_reset` is \"never\"")
                 .fix("add `--reset-data`"));
         }
-        self.anew = true;
         self.notes
             .insert(format!("{what}: it is made anew, its objects are lost"));
         Ok(())
@@ -167,5 +169,28 @@ impl Making<'_> {
             }
         }
         Ok(names)
+    }
+
+    /// What the versions that serve production tell of their size.
+    fn take_production_sizes(&mut self) -> anyhow::Result<()> {
+        let scripts: Vec<String> = self
+            .pieces
+            .iter()
+            .filter_map(|piece| {
+                let mut workers = self.source.workers.iter();
+                let worker = workers.find(|worker| worker.name == piece.name())?;
+                Some(worker.config.name.clone())
+            })
+            .collect();
+        if !self.target.reachable {
+            return Ok(());
+        }
+        let lives = live::read_all(&self.target.cloudflare, &scripts)?;
+        for (piece, live) in self.pieces.iter_mut().zip(&lives) {
+            let serving = live.serving().and_then(|id| live.version(id));
+            let message = serving.and_then(|version| version.message.as_deref());
+            piece.size_of_production = message.and_then(size_told);
+        }
+        Ok(())
     }
 }

@@ -25,6 +25,8 @@ pub struct Subject {
     pub pull: Option<PullRequest>,
     /// True when files were changed since the commit.
     pub dirty: bool,
+    /// True when GitHub's event told the commit: it is one that was pushed.
+    pub pushed: bool,
 }
 
 impl Subject {
@@ -51,8 +53,9 @@ impl Subject {
             sha,
             branch: branch.or(head.branch),
             subject: head.subject,
-            pull,
             dirty,
+            pushed: options.sha.is_none() && from_pull.is_some(),
+            pull,
         })
     }
 
@@ -62,6 +65,24 @@ impl Subject {
             Key::Pr(number) => format!("pr{number}-{}", self.commit),
             Key::None => format!("preview-{}", self.commit),
         }
+    }
+
+    /// Takes in how the pull request is now; says why this commit need not be previewed any more.
+    pub fn take(&mut self, now: PullRequest) -> Option<String> {
+        let newer = self.newer(&now);
+        self.pull = Some(now);
+        newer
+    }
+
+    /// That a newer commit was pushed, when one was.
+    pub fn newer(&self, now: &PullRequest) -> Option<String> {
+        (self.pushed && now.sha != self.sha).then(|| {
+            let newer = now.sha.get(..7).unwrap_or(&now.sha);
+            format!(
+                "the commit {newer} was pushed since: it is previewed instead of {}",
+                self.commit
+            )
+        })
     }
 
     /// Why there is rightly no preview.
@@ -126,6 +147,7 @@ mod tests {
             subject: String::new(),
             pull: Some(pull),
             dirty: true,
+            pushed: true,
         }
     }
 

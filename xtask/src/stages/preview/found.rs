@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::error::Fail;
 use crate::preview::{Key, names};
 use crate::tools::cloudflare::{Call, Cloudflare};
@@ -13,20 +15,25 @@ const COMMIT_TAG: &str = "xtask-commit-";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     tags: BTreeMap<String, Vec<String>>,
+    /// When each was made: one made anew is another, with other Durable Objects.
+    created: BTreeMap<String, String>,
 }
 
 /// Reads the list of Workers.
 pub fn read(cloud: &Cloudflare) -> anyhow::Result<Found> {
     let listed = cloud.expect(&Call::get(cloud.path("/workers/scripts")))?;
-    let scripts = listed.as_array().into_iter().flatten();
-    let tags = scripts.filter_map(|script| {
+    let mut found = Found::default();
+    for script in listed.as_array().into_iter().flatten() {
+        let Some(name) = script["id"].as_str() else {
+            continue;
+        };
         let tags = script["tags"].as_array().into_iter().flatten();
         let tags = tags.filter_map(|tag| tag.as_str().map(str::to_owned));
-        Some((script["id"].as_str()?.to_owned(), tags.collect()))
-    });
-    Ok(Found {
-        tags: tags.collect(),
-    })
+        found.tags.insert(name.to_owned(), tags.collect());
+        let created = script["created_on"].as_str().unwrap_or_default();
+        found.created.insert(name.to_owned(), created.to_owned());
+    }
+    Ok(found)
 }
 
 impl Found {
@@ -52,6 +59,16 @@ impl Found {
         Err(Fail::setup(format!("there is a worker `{script}` already, and it is not {} of this repo", key.shown()))
             .why("it lacks the tags a preview of this repo carries, so it belongs to somebody else")
             .fix("delete it, if it is not needed; or change `name` under [project] in pipeline.toml back, if that was changed"))
+    }
+
+    /// When each Worker that a config names was made.
+    pub fn created(&self, config: &Value) -> BTreeMap<&str, &str> {
+        let text = config.to_string();
+        self.created
+            .iter()
+            .filter(|(script, _)| text.contains(&format!("\"{script}\"")))
+            .map(|(script, created)| (script.as_str(), created.as_str()))
+            .collect()
     }
 
     /// The commit a Worker's preview is being made from.

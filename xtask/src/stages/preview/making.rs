@@ -21,6 +21,7 @@ use crate::stages::preview::found::{self, Found};
 use crate::stages::preview::piece::Piece;
 use crate::stages::preview::rewire::{Rewired, Wiring, rewire};
 use crate::stages::preview::storage::Storage;
+use crate::stages::preview::telling::Telling;
 use crate::stages::preview::{Options, twin};
 use crate::target::Target;
 use crate::tools::wrangler::Wrangler;
@@ -36,13 +37,14 @@ pub struct Making<'a> {
     pub(super) twin: &'a Workspace,
     pub(super) target: &'a Target,
     pub(super) subject: &'a Subject,
+    pub(super) telling: Telling,
     /// Tells this repo's previews from others'.
     pub(super) repo: String,
     /// The release id its Workers tell.
     pub(super) release: String,
     pub(super) found: Found,
-    /// True when a Worker is made anew: whoever is bound to its objects has to be uploaded again, too.
-    pub(super) anew: bool,
+    /// True once the preview's Workers carry this run's commit.
+    pub(super) claimed: bool,
     pub(super) pieces: Vec<Piece<'a>>,
     pub(super) siblings: BTreeMap<String, String>,
     pub(super) resources: Resources,
@@ -66,7 +68,7 @@ impl<'a> Making<'a> {
         options: &'a Options,
         (source, twin): (&'a Workspace, &'a Workspace),
         target: &'a Target,
-        subject: &'a Subject,
+        (subject, telling): (&'a Subject, Telling),
     ) -> anyhow::Result<Making<'a>> {
         let cloud = &target.cloudflare;
         let wrangler = Wrangler::find(&ctx.root, cloud.base(), cloud.account())?;
@@ -86,10 +88,11 @@ impl<'a> Making<'a> {
             twin,
             target,
             subject,
+            telling,
             repo: names::repo_hash(cloud.account(), &source.pipeline.project.name),
             release: subject.release(),
             found: Found::default(),
-            anew: false,
+            claimed: false,
             pieces: Vec::new(),
             siblings: twin::siblings(source, subject.key),
             resources: Resources::default(),
@@ -132,6 +135,7 @@ impl<'a> Making<'a> {
                 piece.rewired.clone_from(&before.rewired);
                 piece.digest.clone_from(&before.digest);
                 piece.size = before.size;
+                piece.size_of_production = before.size_of_production;
                 piece.uploaded = before.uploaded;
             }
             self.pieces.push(piece);

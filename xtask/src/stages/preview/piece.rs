@@ -1,7 +1,7 @@
 //! One worker's part in a preview: what is live, what was built, and what has to be uploaded. Pure.
 
 use crate::live::Live;
-use crate::stages::deploy::part::{Effective, digest_mark};
+use crate::stages::deploy::part::{Effective, version_message};
 use crate::stages::preview::rewire::Rewired;
 use crate::workspace::Worker;
 
@@ -28,6 +28,8 @@ pub struct Piece<'a> {
     pub uploaded: bool,
     /// The compressed bundle in bytes.
     pub size: Option<u64>,
+    /// That of production's, as far as its version tells.
+    pub size_of_production: Option<u64>,
 }
 
 impl<'a> Piece<'a> {
@@ -46,6 +48,7 @@ impl<'a> Piece<'a> {
             version: None,
             uploaded: false,
             size: None,
+            size_of_production: None,
         }
     }
 
@@ -71,7 +74,7 @@ impl<'a> Piece<'a> {
 
     /// The message of its version: the commit and the content.
     pub fn message(&self, commit: &str) -> String {
-        format!("xtask {commit} {}", digest_mark(&self.digest))
+        version_message(commit, self.size, &self.digest)
     }
 
     /// True when the version has all of the traffic.

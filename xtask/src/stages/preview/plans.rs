@@ -48,45 +48,42 @@ pub fn claim(cloud: &Cloudflare, twin: &Workspace, pieces: &[Piece<'_>], tags: &
             let step = Step::new("claim", format!("{id} {name}"), goal, Action::Rest(rest));
             plan.push(step.worker(name).needs(needs));
         };
-        if piece.live.exists && !piece.renew {
-            let rest = Rest::set(
-                "PATCH",
-                cloud.script(script, "/script-settings"),
-                json!({ "tags": tags }),
-            );
+        let there = piece.live.exists && !piece.renew;
+        let mut earlier = None;
+        if piece.live.exists && piece.renew {
+            let goal = format!("delete {script}, to make it anew");
+            push("delete", goal, deletion(cloud, script), None);
+            earlier = Some(format!("delete {name}"));
+        }
+        if there {
+            let path = cloud.script(script, "/script-settings");
+            let rest = Rest::set("PATCH", path, json!({ "tags": tags }));
             push(
                 "claim",
                 format!("say which commit {script} is made from"),
                 rest,
                 None,
             );
-            continue;
-        }
-        let mut first = None;
-        if piece.renew {
+        } else {
+            let rest = placeholder::upload_tagged(cloud, twin, piece.worker, tags);
             push(
-                "delete",
-                format!("delete {script}, to make it anew"),
-                deletion(cloud, script),
-                None,
+                "create",
+                format!("create {script} with a placeholder"),
+                rest,
+                earlier,
             );
-            first = Some(format!("delete {name}"));
+            earlier = Some(format!("create {name}"));
         }
-        let rest = placeholder::upload_tagged(cloud, twin, piece.worker, tags);
-        push(
-            "create",
-            format!("create {script} with a placeholder"),
-            rest,
-            first,
-        );
-        let body = json!({"enabled": true, "previews_enabled": false});
-        let rest = Rest::set("POST", cloud.script(script, "/subdomain"), body);
-        push(
-            "address",
-            format!("open the workers.dev address of {script}"),
-            rest,
-            Some(format!("create {name}")),
-        );
+        if !there || !piece.live.triggers.workers_dev {
+            let body = json!({"enabled": true, "previews_enabled": false});
+            let rest = Rest::set("POST", cloud.script(script, "/subdomain"), body);
+            push(
+                "address",
+                format!("open the workers.dev address of {script}"),
+                rest,
+                earlier,
+            );
+        }
     }
     plan
 }

@@ -29,9 +29,15 @@ impl Making<'_> {
             None => Report::empty(STAGE),
         };
         report.release = Some(self.release.clone());
-        if let Ok(Ending::Superseded(why)) = &ending {
-            self.warnings.push(format!("this run stopped: {why}"));
+        match &ending {
+            Ok(Ending::Superseded(why)) => self.warnings.push(format!("this run stopped: {why}")),
+            Ok(Ending::Closed) => {
+                let closed = "the pull request was closed meanwhile: what was made was taken down";
+                self.warnings.push(closed.to_owned());
+            }
+            _ => {}
         }
+        self.notes.extend(self.telling.why_not.clone());
         for warning in &self.warnings {
             report.warn(warning);
         }
@@ -98,14 +104,14 @@ impl Making<'_> {
         }
     }
 
-    fn external(&self) -> Vec<String> {
+    pub(super) fn external(&self) -> Vec<String> {
         self.pieces
             .iter()
             .flat_map(|piece| piece.rewired.external.clone())
             .collect()
     }
 
-    fn not_covered(&self) -> Vec<String> {
+    pub(super) fn not_covered(&self) -> Vec<String> {
         self.pieces
             .iter()
             .flat_map(|piece| piece.rewired.not_covered.clone())

@@ -11,7 +11,7 @@ use crate::plan::{Action, Plan, Probe, Step};
 use crate::run::{Io, Runner};
 use crate::stages::effects::{self, Effects};
 use crate::stages::preview::making::Making;
-use crate::stages::preview::{Ending, STAGE, found, twin};
+use crate::stages::preview::{STAGE, twin};
 use crate::tools::http::Response;
 
 /// What an answer must be like, beyond its status.
@@ -157,21 +157,6 @@ impl Making<'_> {
             }
         }
         (plan, wanted)
-    }
-
-    /// Whether another run has taken the preview over for another commit since this one began.
-    pub fn superseded(&mut self) -> anyhow::Result<Option<Ending>> {
-        let found = found::read(&self.target.cloudflare)?;
-        let ours = &self.subject.commit;
-        let other = self
-            .pieces
-            .iter()
-            .find_map(|piece| found.commit(piece.script()).filter(|commit| commit != ours));
-        Ok(other.map(|commit| {
-            Ending::Superseded(format!(
-                "the commit {commit} is previewed instead of {ours}"
-            ))
-        }))
     }
 }
 

@@ -66,6 +66,7 @@ impl Making<'_> {
                 .iter()
                 .all(|piece| piece.live.exists && !piece.renew);
             if !lost && claimed && self.storage.covers(&self.resources) {
+                self.claimed = true;
                 return Ok(());
             }
             if round == ROUNDS_MAX {
@@ -264,7 +265,7 @@ impl Making<'_> {
             self.pieces[index].digest = self.digest(index)?;
         }
         for round in 1.. {
-            for piece in self.pieces.iter_mut().filter(|_| !self.anew) {
+            for piece in &mut self.pieces {
                 piece.decide(&self.subject.commit);
             }
             let plan = self.upload_plan()?;
@@ -289,7 +290,10 @@ impl Making<'_> {
 
     fn digest(&self, index: usize) -> anyhow::Result<String> {
         let piece = &self.pieces[index];
-        let content = derive::content(&piece.rewired.config, piece.script());
+        let mut content = derive::content(&piece.rewired.config, piece.script());
+        // Whoever is bound to the objects of a Worker that was made anew has to be uploaded again.
+        let created = self.found.created(&content);
+        content["bound to"] = serde_json::json!(created);
         let effective = piece.effective.as_ref();
         let assets = effective.and_then(|effective| {
             let folder = effective.config["assets"]["directory"].as_str()?;
