@@ -2,6 +2,8 @@
 //! must be live afterwards is written down. Pure.
 
 mod rest;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
