@@ -62,7 +62,7 @@ pub fn preview(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let twin = twin::twin(&workspace, subject.key, &ctx.only)?;
     let target = Target::open(ctx, &workspace)?;
     let mut telling = Telling::open(ctx, &target, &subject)?;
-    if let Some(now) = telling.pull()? {
+    if let Some(now) = telling.pull() {
         let newer = subject.take(now);
         if let Some(why) = subject.not_previewed(&workspace.pipeline.preview).or(newer) {
             return Ok(report::skipped(&subject, &why));

@@ -248,6 +248,8 @@ fn differs(expected: &Expected, binding: &Value, kind: &str) -> Option<String> {
         let found = match *field {
             // The API has two names for it.
             "id" => binding["id"].as_str().or(binding["database_id"].as_str()),
+            // Not every answer names the script of foreign objects; whose they are their namespace told above.
+            "script_name" if binding["script_name"].is_null() => return None,
             field => binding[field].as_str(),
         };
         (found != Some(wanted.as_str()))

@@ -38,6 +38,7 @@ impl Making<'_> {
             _ => {}
         }
         self.notes.extend(self.telling.why_not.clone());
+        self.warnings.extend(self.telling.troubles.clone());
         for warning in &self.warnings {
             report.warn(warning);
         }

@@ -1,6 +1,7 @@
 //! What GitHub is told of a preview and asked about its pull request. A preview is made whether GitHub listens or not: what
 //! could not be told is a warning.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::config::PreviewData;
@@ -25,6 +26,8 @@ pub struct Telling {
     deployment: Option<u64>,
     /// Why nobody is told, for a note.
     pub why_not: Option<String>,
+    /// What went wrong between GitHub and this run.
+    pub troubles: BTreeSet<String>,
 }
 
 impl Telling {
@@ -34,6 +37,7 @@ impl Telling {
             github: None,
             deployment: None,
             why_not: None,
+            troubles: BTreeSet::new(),
         };
         if let Key::Pr(number) = subject.key {
             match access::open(ctx, target)? {
@@ -45,19 +49,25 @@ impl Telling {
     }
 
     /// The pull request as it is now; one that GitHub does not know is nobody's to tell.
-    pub fn pull(&mut self) -> anyhow::Result<Option<PullRequest>> {
-        let Some((github, number)) = &self.github else {
-            return Ok(None);
-        };
-        let pull = github.pull(*number)?;
-        if pull.is_none() {
-            let name = github.repository().full_name();
-            self.why_not = Some(format!(
-                "GitHub is not told: {name} has no pull request {number}"
-            ));
-            self.github = None;
+    pub fn pull(&mut self) -> Option<PullRequest> {
+        let (github, number) = self.github.as_ref()?;
+        match github.pull(*number) {
+            Ok(None) => {
+                let name = github.repository().full_name();
+                self.why_not = Some(format!(
+                    "GitHub is not told: {name} has no pull request {number}"
+                ));
+                self.github = None;
+                None
+            }
+            Ok(pull) => pull,
+            Err(error) => {
+                let text = first_line(&error);
+                self.troubles
+                    .insert(format!("the pull request could not be looked up: {text}"));
+                None
+            }
         }
-        Ok(pull)
     }
 
     fn comment(&self, summary: &PreviewSummary) -> anyhow::Result<()> {
@@ -119,7 +129,7 @@ impl Making<'_> {
     /// Whether the pull request was closed or got a newer commit, or another run took the preview over, since this one
     /// began.
     fn overtaken(&mut self) -> anyhow::Result<Option<Ending>> {
-        if let Some(now) = self.telling.pull()? {
+        if let Some(now) = self.telling.pull() {
             if now.state == State::Closed {
                 return Ok(Some(Ending::Closed));
             }
@@ -174,11 +184,10 @@ impl Making<'_> {
 
     fn told(&mut self, told: anyhow::Result<()>) {
         if let Err(error) = told {
-            let text = render(&error);
-            let first = text.lines().next().unwrap_or_default();
-            let first = first.strip_prefix("error: ").unwrap_or(first);
-            self.warnings
-                .push(format!("the pull request could not be told: {first}"));
+            let text = first_line(&error);
+            self.telling
+                .troubles
+                .insert(format!("the pull request could not be told: {text}"));
         }
     }
 
@@ -251,4 +260,10 @@ impl Making<'_> {
         };
         self.ctx.ui.mask().apply(&text).into_owned()
     }
+}
+
+fn first_line(error: &anyhow::Error) -> String {
+    let text = render(error);
+    let first = text.lines().next().unwrap_or_default();
+    first.strip_prefix("error: ").unwrap_or(first).to_owned()
 }
