@@ -76,7 +76,7 @@ bake = 60
 [local]
 port = 70000
 subdomain = "a.b"
-[preview]
+[previews]
 "#,
         &[("a/wrangler.toml", &toml("a", ""))],
         expect![[r#"
@@ -87,7 +87,7 @@ subdomain = "a.b"
             pipeline.toml:10:8: error: `deploy.bake` must be a duration such as "30s" or "10m", found a number
             pipeline.toml:12:8: error: `local.port` must be a whole number from 0 to 65535
             pipeline.toml:13:13: error: `local.subdomain` may hold only lowercase letters, digits and dashes
-            pipeline.toml:14:2: error: unknown key `preview`; valid keys here: external_services, bundle, workers, databases, project, cloudflare, health, deploy, local, audit, allow, budgets, separate_bindings
+            pipeline.toml:14:2: error: unknown key `previews`; did you mean `preview`?
         "#]],
     );
 }
@@ -266,4 +266,38 @@ fn the_pipeline_file_of_this_repo_is_read_in_full() {
         .filter(|problem| problem.message.contains("unknown key"))
         .collect();
     assert_eq!(unknown, []);
+}
+
+#[test]
+fn mistakes_in_a_preview_are_told_with_their_place() {
+    check(
+        r#"
+[workers.a]
+path = "a"
+[preview]
+data = "copied"
+data_reset = "sometimes"
+max = -1
+drafts = "no"
+vars = { "not a name" = 1 }
+[[preview.smoke]]
+worker = "b"
+path = "search"
+reaches = ["a", "c"]
+[[preview.smoke]]
+worker = "a"
+"#,
+        &[("a/wrangler.toml", &toml("a", ""))],
+        expect![[r#"
+            pipeline.toml:5:8: error: `preview.data` must be one of "isolated", "shared"
+            pipeline.toml:6:14: error: `preview.data_reset` must be one of "always", "never", "on-schema-change"
+            pipeline.toml:7:7: error: `preview.max` must be a whole number from 0 to 1000
+            pipeline.toml:8:10: error: `preview.drafts` must be true or false, found a string
+            pipeline.toml:9:25: error: `preview.vars.not a name` is no name of a variable
+            pipeline.toml:11:10: error: `preview.smoke[0].worker`: there is no worker `b`; did you mean `a`?
+            pipeline.toml:12:8: error: `preview.smoke[0].path` must be a path that starts with `/`
+            pipeline.toml:13:17: error: `preview.smoke[0].reaches`: there is no worker `c`; did you mean `a`?
+            pipeline.toml:14:1: error: `preview.smoke[1].path` is missing
+        "#]],
+    );
 }
