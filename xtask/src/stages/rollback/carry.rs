@@ -10,13 +10,44 @@ use crate::stages::deploy::part::Part;
 use crate::stages::deploy::plans as deploy;
 use crate::stages::effects::Effects;
 use crate::stages::rollback::carrier::Carrier;
-use crate::stages::rollback::facts::Rollback;
+use crate::stages::rollback::facts::{self, Rollback};
 use crate::stages::rollback::history::shown;
 use crate::stages::rollback::plans::{self, STAGE};
-use crate::stages::rollback::restore::Ledger;
+use crate::stages::rollback::restore::{self, Ledger, Restore};
 
 /// How often a change whose requests got lost is planned anew from what is live.
 pub(super) const ROUNDS_MAX: usize = 3;
+
+/// A restore whose end is not known, or that is not over.
+#[derive(Debug)]
+struct HalfRestored(Fail);
+
+impl std::fmt::Display for HalfRestored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for HalfRestored {}
+
+impl HalfRestored {
+    fn new(restores: &[Restore], why: &anyhow::Error) -> HalfRestored {
+        let mut fail = Fail::partial(
+            "every worker serves the earlier release, but the restore of its database did not end well",
+        )
+        .why(format!("{why:#}"));
+        for restore in restores {
+            let command =
+                crate::ledger::restore::command(&restore.database.name, &restore.bookmark);
+            fail = fail.why(format!(
+                "{} belongs to {}",
+                restore.database.name, restore.bookmark
+            ));
+            fail = fail.fix(command);
+        }
+        HalfRestored(fail.fix("or run the same rollback again: it carries on from here"))
+    }
+}
 
 impl Rollback<'_> {
     /// The rollback itself. Its record is written first, as one that has not ended: a run that is killed is carried on.
@@ -29,7 +60,11 @@ impl Rollback<'_> {
         }
         let mut record = self.begin(who)?;
         if let Err(error) = self.change(who, &mut record) {
-            let fail = self.put_back(&error);
+            let fail = match error.downcast::<HalfRestored>() {
+                // The old versions belong to what is there of the old database.
+                Ok(half) => half.0,
+                Err(error) => self.put_back(&error),
+            };
             record.status = match fail.exit {
                 Exit::Partial => Status::Partial,
                 _ => Status::RolledBack,
@@ -101,7 +136,49 @@ impl Rollback<'_> {
             restores: Some((self, &ledger)),
         };
         let outcome = self.ctx.run(&plans::restores(&names), &carrier);
-        self.finish(outcome)
+        if outcome.ok() {
+            self.keep(outcome);
+            return Ok(());
+        }
+        self.after_failed_restore(&ledger, outcome)
+    }
+
+    /// A restore that failed may have happened all the same: the migrations that are there tell.
+    fn after_failed_restore(
+        &mut self,
+        ledger: &Ledger<'_>,
+        outcome: Outcome,
+    ) -> anyhow::Result<()> {
+        self.ctx.interrupt.reset();
+        let gaps = &self.gaps;
+        let back = self.restores.iter().map(|restore| {
+            let since = gaps.get(&restore.database.name).map(|gap| &gap.since);
+            let there = facts::applied(&restore.database)?;
+            anyhow::Ok(since.is_none_or(|since| since.iter().all(|name| !there.contains(name))))
+        });
+        let back: anyhow::Result<Vec<bool>> = back.collect();
+        match back {
+            Ok(back) if back.iter().all(|back| !back) => {
+                let failed = self.finish(outcome);
+                let why = failed.err().map(|error| error.to_string());
+                Err(Fail::remote(why.unwrap_or_default()).into())
+            }
+            Ok(back) if back.iter().all(|back| *back) => {
+                restore::keep_ledger(self.ctx, ledger)
+                    .map_err(|error| HalfRestored::new(&self.restores, &error))?;
+                self.keep(outcome.repaired());
+                Ok(())
+            }
+            Ok(_) => {
+                let why = anyhow::anyhow!("some databases were restored, and some were not");
+                self.keep(outcome);
+                Err(HalfRestored::new(&self.restores, &why).into())
+            }
+            Err(error) => {
+                self.keep(outcome);
+                Err(HalfRestored::new(&self.restores, &error).into())
+            }
+        }
     }
 
     /// Gives every worker the target's version, in as few rounds as it takes.

@@ -15,9 +15,9 @@ use crate::run::Outcome;
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::rollback::check::{self, Gap, Tags};
 use crate::stages::rollback::history::{Goal, History, Wish};
-use crate::stages::rollback::{Options, restore};
+use crate::stages::rollback::{Options, durable, restore};
 use crate::target::Target;
-use crate::tools::cloudflare::{Cloudflare, encode};
+use crate::tools::cloudflare::Cloudflare;
 use crate::workspace::{Worker, Workspace};
 
 const LEASE_SQL: &str = "SELECT token FROM xtask_lease WHERE name = 'deploy'";
@@ -38,6 +38,8 @@ pub struct Rollback<'a> {
     /// Script → what serves, of the other workers.
     pub(super) others: BTreeMap<String, String>,
     pub(super) levels: Vec<BTreeSet<String>>,
+    /// Database → the migrations it has.
+    pub(super) applied: BTreeMap<String, Vec<String>>,
     pub(super) gaps: BTreeMap<String, Gap>,
     /// Databases that are taken back.
     pub(super) restores: Vec<restore::Restore>,
@@ -168,7 +170,7 @@ impl<'a> Rollback<'a> {
             remember(&mut parts, record, goal.from.as_ref());
         }
         let gaps = check::gaps(&records, &goal.target, &applied);
-        let tags = durable_tags(cloud, &parts)?;
+        let tags = durable::tags(cloud, &parts)?;
         let levels = workspace
             .callees_first()
             .iter()
@@ -194,6 +196,7 @@ impl<'a> Rollback<'a> {
             parts,
             others,
             levels,
+            applied,
             gaps,
             restores: Vec::new(),
             tags,
@@ -235,6 +238,13 @@ impl<'a> Rollback<'a> {
 
 type Ledgers = (Vec<Record>, BTreeMap<String, Vec<String>>);
 
+/// The migrations a database has, in the order they were applied.
+pub(super) fn applied(database: &Database) -> anyhow::Result<Vec<String>> {
+    let sets = database.read_each("SELECT name FROM d1_migrations ORDER BY id")?;
+    let rows = sets.iter().flatten().flatten();
+    Ok(rows.filter_map(|row| text(&row["name"])).collect())
+}
+
 /// The records, and the migrations each database has.
 fn read_ledgers(
     cloud: &Cloudflare,
@@ -245,9 +255,7 @@ fn read_ledgers(
     for database in &workspace.pipeline.databases {
         let Some(id) = &database.id else { continue };
         let database = Database::new(cloud, &database.name, id);
-        let sets = database.read_each("SELECT name FROM d1_migrations ORDER BY id")?;
-        let rows = sets.iter().flatten().flatten();
-        let names = rows.filter_map(|row| text(&row["name"])).collect();
+        let names = self::applied(&database)?;
         applied.insert(database.name, names);
     }
     Ok((releases::all(ledger)?, applied))
@@ -358,40 +366,6 @@ fn recorded(script: &str, live: &Live, top: Option<&Record>) -> Option<String> {
         Some(known) if by_secret => known.clone(),
         _ => serving.to_owned(),
     })
-}
-
-/// The Durable Object migration tags of what serves and of what shall serve, where they differ.
-fn durable_tags(cloud: &Cloudflare, parts: &[Part<'_>]) -> anyhow::Result<Tags> {
-    let mut asked = Vec::new();
-    let mut paths = Vec::new();
-    for part in parts
-        .iter()
-        .filter(|part| part.live.migration_tag.is_some())
-    {
-        let ids = part.live.serving().zip(part.version.as_deref());
-        if let Some((now, then)) = ids.filter(|(now, then)| now != then) {
-            asked.push(part.name().to_owned());
-            for id in [now, then] {
-                paths.push(cloud.script(part.script(), &format!("/versions/{}", encode(id))));
-            }
-        }
-    }
-    let mut answers = cloud.read_all(&paths)?.into_iter();
-    let mut tag = || {
-        // Whether a version is there at all is told by the list of versions.
-        let version = answers.next()?.ok()?;
-        let tag = text(&version["resources"]["script_runtime"]["migration_tag"]);
-        Some(tag.unwrap_or_default())
-    };
-    let mut tags = Tags::new();
-    for worker in asked {
-        let (now, then) = (tag(), tag());
-        let crossed = now
-            .zip(then)
-            .filter(|(now, then)| !now.is_empty() && now != then);
-        tags.extend(crossed.map(|crossed| (worker, crossed)));
-    }
-    Ok(tags)
 }
 
 fn text(value: &Value) -> Option<String> {

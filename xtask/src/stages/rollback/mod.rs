@@ -5,6 +5,7 @@ mod back;
 mod carrier;
 mod carry;
 mod check;
+mod durable;
 mod facts;
 mod history;
 mod list;

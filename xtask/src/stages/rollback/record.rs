@@ -43,18 +43,12 @@ impl Rollback<'_> {
             previous.extend(part.base.clone().map(|id| (script.clone(), id)));
             triggers.insert(script, part.wanted.clone());
         }
-        // What the databases have when this is over: the target's schema where they are taken back, else today's.
-        let taken_back: Vec<&str> = self
-            .restores
-            .iter()
-            .map(|restore| restore.database.name.as_str())
-            .collect();
-        let mut schema = target.schema.clone();
-        for (database, gap) in &self.gaps {
-            if !taken_back.contains(&database.as_str()) {
-                let names = schema.entry(database.clone()).or_default();
-                names.retain(|name| !gap.missing.contains(name));
-                names.extend(gap.since.iter().cloned());
+        // What the databases have when this is over.
+        let mut schema = self.applied.clone();
+        for restore in &self.restores {
+            let name = &restore.database.name;
+            if let (Some(names), Some(gap)) = (schema.get_mut(name), self.gaps.get(name)) {
+                names.retain(|name| !gap.since.contains(name));
             }
         }
         let selected = self.workspace.select(&self.ctx.only)?;

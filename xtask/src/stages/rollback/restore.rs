@@ -136,10 +136,15 @@ pub fn restore(ctx: &Ctx, ledger: &Ledger<'_>, restore: &Restore) -> anyhow::Res
     }
     crate::ledger::restore::restore(&restore.database, &restore.bookmark)?;
     if own {
-        recover(ctx, ledger.database)?;
-        lease::reclaim(ledger.database, ledger.holder, ledger.lease_expiry)?;
+        keep_ledger(ctx, ledger)?;
     }
     Ok(())
+}
+
+/// Writes what must outlive the restore of the first database into it again.
+pub fn keep_ledger(ctx: &Ctx, ledger: &Ledger<'_>) -> anyhow::Result<()> {
+    recover(ctx, ledger.database)?;
+    lease::reclaim(ledger.database, ledger.holder, ledger.lease_expiry)
 }
 
 /// What of the first database must outlive its restore.
