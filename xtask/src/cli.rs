@@ -1,6 +1,7 @@
 //! The command line: flags in, exit code out. Each verb's work is in `stages`.
 
 mod migrate;
+mod preview;
 mod rollback;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use crate::env::Env;
 use crate::error::{Exit, Fail, exit_of, render};
 use crate::interrupt::Interrupt;
 use crate::report::Report;
-use crate::stages::{self, ci, deploy, local, preview, rehearse, tidy};
+use crate::stages::{self, ci, deploy, local, rehearse, tidy};
 use crate::tools::local_cloud;
 use crate::ui::{Format, Ui};
 
@@ -91,7 +92,9 @@ enum Verb {
     /// Bring the databases forward, or say how they stand
     Migrate(migrate::MigrateArgs),
     /// Make or update the preview of a pull request: every worker under a name and with data of its own
-    Preview(PreviewArgs),
+    Preview(preview::PreviewArgs),
+    /// Take previews down: workers, databases, namespaces and buckets
+    Cleanup(preview::CleanupArgs),
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
@@ -150,22 +153,6 @@ struct DeployArgs {
     /// When the release fails, take the database back to where it was, with all that was written since
     #[arg(long)]
     restore_on_failure: bool,
-}
-
-#[derive(Debug, Args)]
-struct PreviewArgs {
-    /// The pull request [default: GitHub's event; without one, the preview that belongs to none]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pr: Option<u64>,
-    /// The commit the preview is named after [default: GitHub's event, else HEAD]
-    #[arg(long)]
-    sha: Option<String>,
-    /// The branch the preview is named after [default: GitHub's event, else the current one]
-    #[arg(long)]
-    branch: Option<String>,
-    /// Throw the preview's data away and make it anew
-    #[arg(long)]
-    reset_data: bool,
 }
 
 #[derive(Debug, Args)]
@@ -292,6 +279,7 @@ impl Verb {
             Verb::Deploy(_) => "deploy",
             Verb::Migrate(_) => "migrate",
             Verb::Preview(_) => "preview",
+            Verb::Cleanup(_) => "cleanup",
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
             Verb::Rollback(_) => "rollback",
@@ -304,7 +292,8 @@ impl Verb {
             Verb::Ci(args) => ci::ci(ctx, &args.into()).map(Some),
             Verb::Deploy(args) => deploy::deploy(ctx, &args.into()).map(Some),
             Verb::Migrate(args) => stages::migrate::migrate(ctx, &args.into()).map(Some),
-            Verb::Preview(args) => preview::preview(ctx, &args.into()).map(Some),
+            Verb::Preview(args) => stages::preview::preview(ctx, &args.into()).map(Some),
+            Verb::Cleanup(args) => stages::cleanup::cleanup(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
@@ -341,17 +330,6 @@ impl From<DeployArgs> for deploy::Options {
             canary: args.canary,
             bake: args.bake,
             restore_on_failure: args.restore_on_failure,
-        }
-    }
-}
-
-impl From<PreviewArgs> for preview::Options {
-    fn from(args: PreviewArgs) -> preview::Options {
-        preview::Options {
-            pr: args.pr,
-            sha: args.sha,
-            branch: args.branch,
-            reset_data: args.reset_data,
         }
     }
 }

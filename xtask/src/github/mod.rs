@@ -7,6 +7,16 @@ pub mod event;
 pub mod summary;
 mod text;
 
+use crate::preview::Key;
+
 pub use access::Access;
 pub use event::{PullRequest, Repository, State};
 pub use summary::{Data, Outcome, PreviewSummary, Status, WorkerSummary};
+
+/// The environment the deployments of a preview stand under; none when it belongs to no pull request.
+pub fn environment(key: Key) -> Option<String> {
+    match key {
+        Key::Pr(number) => Some(format!("preview/pr-{number}")),
+        Key::None => None,
+    }
+}

@@ -1,6 +1,7 @@
 //! One module per verb: gather, plan, run, report.
 
 pub mod ci;
+pub mod cleanup;
 pub mod deploy;
 pub mod effects;
 pub mod local;

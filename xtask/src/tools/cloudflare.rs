@@ -1,6 +1,8 @@
 //! The Cloudflare REST API: the only module that knows its envelope, error codes and retry rules. wrangler builds and
 //! uploads; this reads and flips (a call costs about 10 ms, a wrangler start most of a second).
 
+mod lists;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -149,16 +151,7 @@ impl Cloudflare {
     /// Reads several paths over one connection; those that failed for a passing reason are asked again one by one.
     pub fn read_all(&self, paths: &[String]) -> anyhow::Result<Vec<Result<Value, ApiError>>> {
         let calls: Vec<Call> = paths.iter().map(Call::get).collect();
-        let requests: Vec<Request> = calls.iter().map(|call| self.request(call)).collect();
-        let answers = http::send_all(&requests)?;
-        calls
-            .iter()
-            .zip(answers)
-            .map(|(call, answer)| match read(call, answer) {
-                Err(error) if call.may_retry(&error) => self.call(call),
-                outcome => Ok(outcome),
-            })
-            .collect()
+        self.call_all(&calls)
     }
 
     /// Uploads a form that is already encoded; never retried.

@@ -193,7 +193,8 @@ fn write_transfer(
         "write-out",
         &format!("\n{marker} %{{http_code}} %{{exitcode}} %{{errormsg}}\n"),
     );
-    config.push_str("silent\ninclude\nsuppress-connect-headers\ngloboff\n");
+    // A key of an object may be `..`: the path goes out as it stands.
+    config.push_str("silent\ninclude\nsuppress-connect-headers\ngloboff\npath-as-is\n");
     Ok(())
 }
 

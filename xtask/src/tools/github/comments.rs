@@ -60,6 +60,20 @@ impl Github {
         )
     }
 
+    /// Changes the comment when there is one; says whether there was.
+    pub fn change_comment_of(
+        &self,
+        pr: u64,
+        body: &str,
+        is_marked: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<bool> {
+        if self.own_comments(pr, &is_marked)?.is_empty() {
+            return Ok(false);
+        }
+        self.upsert_comment(pr, body, is_marked)?;
+        Ok(true)
+    }
+
     fn own_comments(&self, pr: u64, is_marked: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Own>> {
         let login = self.login()?;
         let path = self.path(&format!("/issues/{pr}/comments"));

@@ -1,0 +1,134 @@
+//! `cleanup --stale` deletes what belongs to closed pull requests, and nothing at the slightest doubt.
+
+use serde_json::{Value, json};
+use xtask::preview::Key;
+
+use crate::dump::dump;
+use crate::made::{deletions, made, open_pull};
+use crate::support::World;
+
+fn with_previews(numbers: &[u64]) -> World {
+    let world = crate::world();
+    for number in numbers {
+        made(&world, Key::Pr(*number));
+    }
+    made(&world, Key::None);
+    world
+}
+
+fn standing(world: &World, number: u64) -> bool {
+    let name = format!("-pr-{number}-preview");
+    dump(world, "").keys().any(|key| key.contains(&name))
+}
+
+#[test]
+fn previews_of_closed_pull_requests_go() {
+    let world = with_previews(&[7, 8, 9]);
+    open_pull(&world, 7, "closed");
+    open_pull(&world, 8, "open");
+    open_pull(&world, 9, "closed");
+    world
+        .run(["cleanup", "--stale"])
+        .exits(0)
+        .says("open, so kept: pull request 8");
+    assert!(!standing(&world, 7) && standing(&world, 8) && !standing(&world, 9));
+    assert!(
+        dump(&world, "").contains_key("script small-api-preview"),
+        "it belongs to no pull request"
+    );
+}
+
+/// Path of a read, what becomes of it, the exit code, and what is said.
+fn doubts() -> [(&'static str, Value, i32, &'static str); 9] {
+    [
+        (
+            "/pulls$",
+            json!({"status": 500}),
+            3,
+            "GitHub refused a request",
+        ),
+        (
+            "/pulls$",
+            json!({"status": 403, "body": {"message": "Resource not accessible by integration"}}),
+            2,
+            "pull-requests: read",
+        ),
+        (
+            "/pulls$",
+            json!({"drop": "before"}),
+            3,
+            "GitHub did not answer",
+        ),
+        (
+            "/pulls$",
+            json!({"status": 200, "body": {"pulls": []}}),
+            3,
+            "the answer is no list",
+        ),
+        (
+            "/pulls/7$",
+            json!({"status": 404, "body": {"message": "Not Found"}}),
+            2,
+            "has no pull request 7, but it has a preview",
+        ),
+        (
+            "/pulls/7$",
+            json!({"status": 502}),
+            3,
+            "GitHub refused a request",
+        ),
+        (
+            "/pulls/7$",
+            json!({"status": 200, "body": {"number": 8}}),
+            3,
+            "not that pull request",
+        ),
+        (
+            "/workers/scripts$",
+            json!({"status": 500}),
+            3,
+            "Cloudflare refused a request",
+        ),
+        (
+            "/d1/database$",
+            json!({"status": 500}),
+            3,
+            "Cloudflare refused a request",
+        ),
+    ]
+}
+
+#[test]
+fn any_doubt_deletes_nothing() {
+    let mut world = with_previews(&[7, 8]);
+    open_pull(&world, 7, "closed");
+    open_pull(&world, 8, "open");
+    let before = dump(&world, "");
+    let check = |world: &World, exit: i32, why: &str| {
+        world.clear_journal();
+        let run = world.run(["cleanup", "--stale"]).exits(exit);
+        assert!(run.stderr.contains(why), "{why}:\n{}", run.stderr);
+        assert_eq!(deletions(world), Vec::<String>::new(), "{why}");
+        world.clear_faults();
+    };
+    for (path, action, exit, why) in doubts() {
+        world.fault(json!({"method": "GET", "path": path, "count": 99, "action": action}));
+        check(&world, exit, why);
+    }
+    // An empty list for a wrong reason: pull request 8 says of itself that it is open.
+    world.fault(json!({"method": "GET", "path": "/pulls$", "count": 9, "action": {"status": 200, "body": []}}));
+    let run = world.run(["cleanup", "--stale", "--dry-run"]).exits(0);
+    assert!(
+        run.stdout.contains("small-api-pr-7-preview")
+            && !run.stdout.contains("small-api-pr-8-preview"),
+        "{}",
+        run.stdout
+    );
+    world.clear_faults();
+    world.set("GITHUB_REPOSITORY", "acme/another");
+    check(&world, 2, "GitHub does not know what was asked for");
+    world.unset("GITHUB_REPOSITORY");
+    check(&world, 2, "it is not known which pull requests are open");
+    let changed = crate::dump::difference(&before, &dump(&world, ""));
+    assert!(changed.is_empty(), "{changed:#?}");
+}
