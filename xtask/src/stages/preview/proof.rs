@@ -7,11 +7,9 @@ use serde_json::Value;
 
 use crate::error::Fail;
 use crate::live::{self, Live};
-use crate::plan::{Action, Plan, Step};
-use crate::preview::names;
-use crate::stages::preview::STAGE;
+use crate::preview::Key;
+use crate::stages::cleanup;
 use crate::stages::preview::making::Making;
-use crate::stages::preview::plans;
 use crate::stages::preview::rewire::Expected;
 use crate::tools::cloudflare::encode;
 
@@ -68,11 +66,13 @@ impl Making<'_> {
             ));
             return Ok(());
         }
-        self.take_down();
-        Err(Fail::remote("the preview could reach what is not its own: it was taken down")
-            .why(wrong.join("\n"))
-            .fix("correct the binding in the worker's config, or leave its name out of `preview.keep`")
-            .into())
+        let fail = self.condemn(
+            "the preview could reach what is not its own",
+            &wrong.join("\n"),
+        );
+        let fix =
+            "correct the binding in the worker's config, or leave its name out of `preview.keep`";
+        Err(fail.fix(fix).into())
     }
 
     /// What the configs, as written and as built, and the live Workers of production say is production's.
@@ -111,37 +111,30 @@ impl Making<'_> {
         Ok(all)
     }
 
-    /// Deletes the preview's Workers, callers first: nothing of it answers any more. Its storage is `cleanup`'s.
-    pub(super) fn take_down(&mut self) {
-        // A Ctrl-C may have come; what must not stand is taken down all the same.
-        self.ctx.interrupt.reset();
-        for level in self.levels.clone().iter().rev() {
-            let mut plan = Plan::new(STAGE);
-            for piece in self
-                .pieces
-                .iter()
-                .filter(|piece| level.contains(piece.name()))
-            {
-                assert!(
-                    names::parse(piece.script()).is_some(),
-                    "`{}` is no preview",
-                    piece.script()
-                );
-                let rest = plans::deletion(&self.target.cloudflare, piece.script());
-                let goal = format!("take {} down", piece.script());
-                let id = format!("take down {}", piece.name());
-                plan.push(
-                    Step::new("take down", id, goal, Action::Rest(rest)).worker(piece.name()),
-                );
+    /// Takes the preview down for what it could reach; the reason to stop.
+    pub(super) fn condemn(&mut self, what: &str, why: &str) -> Fail {
+        match self.take_down(what) {
+            Ok(()) => Fail::remote(format!("{what}: it was taken down")).why(why),
+            Err(fail) => fail.why(why),
+        }
+    }
+
+    /// Takes the preview down with all that was made for it. `what` is why; an error says that some of it is left.
+    pub(super) fn take_down(&mut self, what: &str) -> Result<(), Fail> {
+        let key = self.subject.key;
+        let again = match key {
+            Key::Pr(number) => format!("cargo xtask cleanup --pr {number}"),
+            Key::None => "cargo xtask cleanup".to_owned(),
+        };
+        let left = Fail::partial(format!("{what}, and not all of it could be taken down"))
+            .fix(format!("{again}   (until nothing of it is left)"));
+        match cleanup::take_down(self.ctx, self.target, self.source, key) {
+            Ok(outcome) => {
+                let gone = outcome.ok();
+                self.keep(outcome, false);
+                if gone { Ok(()) } else { Err(left) }
             }
-            let outcome = self.attempt(&plan);
-            if !outcome.ok() {
-                self.warnings.push(
-                    "the preview could not be taken down completely: cargo xtask cleanup"
-                        .to_owned(),
-                );
-            }
-            self.keep(outcome, false);
+            Err(error) => Err(left.why(format!("{error:#}"))),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::config::Health;
-use crate::error::{Exit, Fail};
 use crate::plan::{Action, Plan, Probe, Step};
 use crate::run::{Io, Runner};
 use crate::stages::effects::{self, Effects};
@@ -77,10 +76,8 @@ impl Making<'_> {
         let settled = self.settle(outcome);
         match settled {
             Err(error) if astray => {
-                self.take_down();
-                let fail = Fail::new(Exit::Remote, "a call left the preview: it was taken down")
-                    .why(format!("{error:#}"));
-                Err(fail.into())
+                let why = format!("{error:#}");
+                Err(self.condemn("a call left the preview", &why).into())
             }
             settled => settled,
         }

@@ -121,7 +121,7 @@ impl Making<'_> {
     pub fn unwanted(&mut self) -> anyhow::Result<Option<Ending>> {
         let ending = self.overtaken()?;
         if matches!(ending, Some(Ending::Closed)) {
-            self.take_down();
+            self.take_down("the pull request was closed meanwhile")?;
         }
         Ok(ending)
     }
