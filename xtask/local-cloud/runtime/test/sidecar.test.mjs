@@ -224,7 +224,7 @@ test("KV and R2", async () => {
   const got = await r2("get", { key: "k/x.txt" });
   assert.deepEqual([got.value_base64, got.size, got.http_metadata.contentType], [base64("hello"), 5, "text/plain"]);
   assert.deepEqual((await r2("list", { prefix: "k/" })).objects.map(({ key }) => key), ["k/x.txt"]);
-  await r2("delete", { key: "k/x.txt" });
+  assert.deepEqual((await r2("delete", { keys: ["k/x.txt", "k/none.txt"] })).missing, ["k/none.txt"]);
   assert.equal((await r2("get", { key: "k/x.txt" })).found, false);
 });
 
