@@ -1,5 +1,6 @@
 //! The control plane: every route under `/client/v4`, and the rules that hold for all of them.
 
+pub mod access;
 pub mod assets;
 mod deployments;
 mod domains;
@@ -13,10 +14,8 @@ mod versions;
 mod workers;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Uri};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::middleware::from_fn_with_state;
 
 use crate::app::App;
 use crate::envelope::ApiError;
@@ -30,6 +29,7 @@ const AUTHOR: &str = "developer@localhost";
 pub fn router(app: App) -> Router<App> {
     Router::new()
         .merge(identity::router())
+        .merge(access::router())
         .merge(scripts::router())
         .merge(versions::router())
         .merge(deployments::router())
@@ -56,34 +56,9 @@ pub fn router(app: App) -> Router<App> {
             )
         })
         // The last layer is the first to see a request.
-        .layer(axum::middleware::from_fn(authorize))
+        .layer(from_fn_with_state(app.clone(), access::authorize))
         .layer(from_fn_with_state(app.clone(), faults::inject))
         .layer(from_fn_with_state(app, journal::record))
-}
-
-/// Any token is good; none is not. Transfer URLs and tail sockets carry their authorization in the address.
-async fn authorize(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let open = path.starts_with("/local-cloud/")
-        || path.contains("/tails/") && request.headers().contains_key("upgrade");
-    if open || has_credentials(request.headers()) {
-        return next.run(request).await;
-    }
-    ApiError::new(403, 10000, "Authentication error").into_response()
-}
-
-fn has_credentials(headers: &HeaderMap) -> bool {
-    let header = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    let bearer = header("authorization")
-        .strip_prefix("Bearer ")
-        .unwrap_or_default();
-    !bearer.trim().is_empty()
-        || (!header("x-auth-key").is_empty() && !header("x-auth-email").is_empty())
 }
 
 /// Who sent a request, as versions and deployments record it.

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::access;
 use crate::app::App;
 use crate::envelope::ApiError;
 use crate::extract::Json;
@@ -31,6 +32,7 @@ pub fn router() -> Router<App> {
         .route("/_local/crons/run", post(run_cron))
         .route("/_local/reset", post(reset))
         .route("/_local/shutdown", post(shut_down))
+        .merge(access::control())
         .fallback(async || {
             ApiError::not_found(7000, "nothing here: the API is under /client/v4, the control of the local cloud under /_local")
         })

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::access::Token;
 use crate::envelope::ApiError;
 use crate::github::model::Github;
 
@@ -26,6 +27,8 @@ pub struct State {
     pub asset_files: BTreeMap<String, AssetBlob>,
     /// Asset uploads in progress and finished, by session id.
     pub asset_sessions: BTreeMap<String, AssetSession>,
+    /// API tokens that were described, by the hash of their text.
+    pub tokens: BTreeMap<String, Token>,
     /// Repositories and pull requests.
     pub github: Github,
     /// Open tails by id; not kept over a restart in practice, since their sockets are gone.

@@ -20,10 +20,6 @@ const ACCOUNT_NAME: &str = "Local cloud";
 pub fn router() -> Router<App> {
     Router::new()
         .route(
-            "/user/tokens/verify",
-            get(async || ok(json!({ "id": ids::derived("token"), "status": "active" }))),
-        )
-        .route(
             "/user",
             get(async || ok(json!({ "id": ids::derived("user"), "email": AUTHOR }))),
         )

@@ -186,6 +186,16 @@ pub fn parameter<'q>(query: &'q [(String, String)], name: &str) -> Option<&'q st
 
 /// One page of `rows`, with the `Link` header that leads to the others. A page past the end is empty.
 pub fn page(port: u16, uri: &Uri, rows: Vec<Value>) -> GithubResult {
+    page_of(port, uri, rows, |shown, _| Value::from(shown))
+}
+
+/// The same for a list that stands inside an object: `body` makes it of the rows shown and the number of all.
+pub fn page_of(
+    port: u16,
+    uri: &Uri,
+    rows: Vec<Value>,
+    body: impl FnOnce(Vec<Value>, usize) -> Value,
+) -> GithubResult {
     let asked = query(uri);
     let number = |name: &str| {
         parameter(&asked, name)
@@ -194,7 +204,8 @@ pub fn page(port: u16, uri: &Uri, rows: Vec<Value>) -> GithubResult {
     };
     let per_page = number("per_page").unwrap_or(PER_PAGE).min(PER_PAGE_MAX);
     let current = number("page").unwrap_or(1);
-    let last = rows.len().div_ceil(per_page).max(1);
+    let total = rows.len();
+    let last = total.div_ceil(per_page).max(1);
     let shown: Vec<Value> = rows
         .into_iter()
         .skip((current - 1).saturating_mul(per_page))
@@ -206,7 +217,7 @@ pub fn page(port: u16, uri: &Uri, rows: Vec<Value>) -> GithubResult {
     {
         headers.insert("link", link);
     }
-    Ok((headers, Json(shown)).into_response())
+    Ok((headers, Json(body(shown, total))).into_response())
 }
 
 /// GitHub's order: back, forth, and only where there is somewhere to go.

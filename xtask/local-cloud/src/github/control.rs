@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::extract::Json;
 use crate::github::answer::{GithubError, GithubResult, ok};
 use crate::github::model::{Comment, Github, Pull, Repo, Run, User};
-use crate::github::{comments, page, pulls, runs};
+use crate::github::{comments, page, pulls, runs, secrets};
 use crate::ids;
 
 /// Routes.
@@ -29,6 +29,7 @@ pub fn router() -> Router<App> {
             "/_local/github/{owner}/{repo}/pull/{number}/event",
             get(event),
         )
+        .merge(secrets::control())
 }
 
 /// Makes a pull request, or changes the named fields of one that is there. The repository comes with its first one.

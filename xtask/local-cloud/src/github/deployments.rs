@@ -325,13 +325,16 @@ async fn delete_environment(
     deleted()
 }
 
-/// The environments deployments made, and since when.
+/// The environments that deployments or secrets made, and since when.
 fn environments_of(repo: &Repo) -> BTreeMap<&str, &str> {
     let mut found = BTreeMap::new();
     for deployment in repo.deployments.values() {
         found
             .entry(deployment.environment.as_str())
             .or_insert(deployment.created_at.as_str());
+    }
+    for environment in repo.secrets.environments.keys() {
+        found.entry(environment).or_insert(&repo.created_at);
     }
     found
 }

@@ -13,6 +13,7 @@ pub mod model;
 mod page;
 mod pulls;
 mod runs;
+pub mod secrets;
 
 use axum::Extension;
 use axum::Router;
@@ -42,6 +43,7 @@ pub fn router(app: App) -> Router<App> {
         .merge(comments::router())
         .merge(deployments::router())
         .merge(runs::router())
+        .merge(secrets::router())
         .fallback(async || GithubError::not_found())
         // GitHub answers 404, not 405.
         .method_not_allowed_fallback(async || GithubError::not_found())

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::github::answer::GithubError;
+use crate::github::secrets::Secrets;
 
 /// Ids start above 32 bits, as the real ones are today: a client that keeps them in 32 bits must be seen to fail.
 const FIRST_ID: u64 = 5_000_000_001;
@@ -77,6 +78,8 @@ pub struct Repo {
     pub deployments: BTreeMap<u64, Deployment>,
     /// Runs of workflows by id.
     pub runs: BTreeMap<u64, Run>,
+    /// What its workflows may be handed.
+    pub secrets: Secrets,
 }
 
 impl Repo {
