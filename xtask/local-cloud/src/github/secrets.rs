@@ -8,7 +8,7 @@ use axum::http::Uri;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::App;
 use crate::extract::Json;
