@@ -2,6 +2,7 @@
 //! knows of; writes nothing, and needs no network.
 
 mod documents;
+mod previews;
 mod scripts;
 mod sources;
 mod steps;

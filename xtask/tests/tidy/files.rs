@@ -52,6 +52,8 @@ fn every_verb_is_documented() {
         expect![[r#"
             README.md: error: the verb `ci` is documented nowhere
                 fix: say in README.md or below docs/ what `cargo xtask ci` does and when to use it
+            README.md: error: the verb `cleanup` is documented nowhere
+                fix: say in README.md or below docs/ what `cargo xtask cleanup` does and when to use it
             README.md: error: the verb `preview` is documented nowhere
                 fix: say in README.md or below docs/ what `cargo xtask preview` does and when to use it"#]],
     );

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::world::{ACTION, DEPLOY, GOOD, expect_problems, expect_workflow_problems};
+use crate::world::{ACTION, DEPLOY, PREVIEWS, expect_problems, expect_workflow_problems};
 
 #[test]
 fn a_workflow_says_what_it_is() {
@@ -69,29 +69,84 @@ fn a_workflow_trusts_no_fork() {
     );
 }
 
-/// The verb sees to forks itself, and the next run makes good what a cancelled one left.
+/// The problems of the small repo with previews, one piece of one workflow replaced.
+#[track_caller]
+fn expect_preview_problems(workflow: usize, from: &str, to: &str, expected: expect_test::Expect) {
+    let mut files = PREVIEWS;
+    assert!(
+        files[workflow].1.contains(from),
+        "it no longer says {from:?}"
+    );
+    let text = files[workflow].1.replacen(from, to, 1);
+    files[workflow].1 = &text;
+    expect_problems(&files, expected);
+}
+
+/// The verbs see to forks themselves, and the next run makes good what a cancelled one left.
 #[test]
-fn a_preview_may_read_secrets_and_be_cancelled() {
-    let one_job = GOOD.split("  conclusion:").next().unwrap_or_default();
-    let with = |call: &str| {
-        let step = format!("{call}\n        env: {{ KEY: \"${{{{ secrets.KEY }}}}\" }}");
-        one_job.replace("cargo xtask ci --shard \"$SHARD\"", &step)
-    };
-    let preview = with("cargo xtask preview --pr 7");
-    assert!(preview.contains("secrets.KEY"), "{preview}");
-    expect_problems(&[(".github/workflows/ci.yml", &preview)], expect![[""]]);
-    let mixed = with("cargo xtask preview --pr 7\n      - run: cargo xtask ci");
-    expect_problems(
-        &[(".github/workflows/ci.yml", &mixed)],
+fn previews_may_read_secrets_and_be_cancelled() {
+    expect_problems(&PREVIEWS, expect![[""]]);
+    expect_preview_problems(
+        0,
+        "- run: cargo xtask preview\n",
+        "- run: cargo xtask preview\n      - run: cargo xtask ci\n",
         expect![[r#"
-        .github/workflows/ci.yml:1: error: calls 2 verbs: ci, preview
-            fix: give each verb a workflow of its own
-        .github/workflows/ci.yml:6: error: a run that changes something outside may be cancelled half-way
-            fix: say `cancel-in-progress: false`
-        .github/workflows/ci.yml:11: error: the job `check` calls xtask 2 times
-            fix: make it exactly one `cargo xtask <verb>`: what belongs together is the verb's to know
-        .github/workflows/ci.yml:21: error: reads secrets in a workflow that runs for pull requests, from forks too
-            fix: move what needs secrets into a workflow that runs for main; only `preview` and `cleanup` see to forks themselves"#]],
+            .github/workflows/preview.yml:1: error: calls 2 verbs: ci, preview
+                fix: give each verb a workflow of its own
+            .github/workflows/preview.yml:5: error: a run that changes something outside may be cancelled half-way
+                fix: say `cancel-in-progress: false`
+            .github/workflows/preview.yml:7: error: the job `preview` calls xtask 2 times
+                fix: make it exactly one `cargo xtask <verb>`: what belongs together is the verb's to know
+            .github/workflows/preview.yml:13: error: reads secrets in a workflow that runs for pull requests, from forks too
+                fix: move what needs secrets into a workflow that runs for main; only `preview` and `cleanup` see to forks themselves"#]],
+    );
+}
+
+#[test]
+fn what_makes_previews_has_something_that_takes_them_down() {
+    expect_problems(
+        &PREVIEWS[..1],
+        expect![[r#"
+        .github/workflows/preview.yml:1: error: makes previews, and no workflow takes them down
+            fix: add one that calls `cargo xtask cleanup` on `pull_request: { types: [closed] }`"#]],
+    );
+    expect_problems(
+        &PREVIEWS[..2],
+        expect![[r#"
+        .github/workflows/preview.yml:1: error: makes previews, and nothing looks for those that were left over: GitHub runs no workflow when a pull request with a conflict is closed
+            fix: add a job that calls `cargo xtask cleanup --stale` to a workflow on a `schedule`"#]],
+    );
+    expect_preview_problems(
+        1,
+        "[closed]",
+        "[opened]",
+        expect![[r#"
+        .github/workflows/cleanup.yml:1: error: takes previews down, but not when a pull request is closed
+            fix: say `pull_request: { types: [closed] }`"#]],
+    );
+    expect_preview_problems(
+        1,
+        "preview-${{",
+        "cleanup-${{",
+        expect![[r#"
+        .github/workflows/cleanup.yml:5: error: may take a preview down while it is being made
+            fix: give it the concurrency group of .github/workflows/preview.yml: `preview-${{ github.event.number }}`"#]],
+    );
+    expect_preview_problems(
+        2,
+        " --stale",
+        "",
+        expect![[r#"
+        .github/workflows/preview.yml:1: error: makes previews, and nothing looks for those that were left over: GitHub runs no workflow when a pull request with a conflict is closed
+            fix: add a job that calls `cargo xtask cleanup --stale` to a workflow on a `schedule`"#]],
+    );
+    expect_preview_problems(
+        2,
+        "  schedule:",
+        "  push:\n  schedule:",
+        expect![[r#"
+        .github/workflows/patrol.yml:1: error: calls 2 verbs: ci, cleanup
+            fix: give each verb a workflow of its own"#]],
     );
 }
 
@@ -228,10 +283,10 @@ fn a_job_calls_one_verb_that_exists() {
         run,
         "cargo xtask check",
         expect![[r#"
-        .github/workflows/ci.yml:1: error: calls 2 verbs: check, ci
-            fix: give each verb a workflow of its own
-        .github/workflows/ci.yml:19: error: xtask has no verb `check`; it has ci, deploy, preview
-            fix: call a verb as --help shows it"#]],
+            .github/workflows/ci.yml:1: error: calls 2 verbs: check, ci
+                fix: give each verb a workflow of its own
+            .github/workflows/ci.yml:19: error: xtask has no verb `check`; it has ci, cleanup, deploy, preview
+                fix: call a verb as --help shows it"#]],
     );
     expect_workflow_problems(
         run,

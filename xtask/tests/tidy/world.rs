@@ -54,6 +54,63 @@ jobs:
         env: { CANARY: "${{ inputs.canary }}", KEY: "${{ secrets.KEY }}" }
 "#;
 
+/// The three workflows of previews, which break no rule: what makes them, what takes them down, what looks for left-overs.
+pub const PREVIEWS: [(&str, &str); 3] = [
+    (
+        ".github/workflows/preview.yml",
+        r#"# Previews. Logic: xtask/src/stages/ci.rs. Try it: cargo xtask preview
+on:
+  pull_request:
+permissions: {}
+concurrency: { group: "preview-${{ github.event.number }}", cancel-in-progress: true } # The next run makes up for it.
+jobs:
+  preview:
+    timeout-minutes: 10
+    permissions: { contents: read } # checkout
+    steps:
+      - run: cargo xtask preview
+        env: { KEY: "${{ secrets.KEY }}" }
+"#,
+    ),
+    (
+        ".github/workflows/cleanup.yml",
+        r#"# Cleans up. Logic: xtask/src/stages/ci.rs. Try it: cargo xtask cleanup
+on:
+  pull_request: { types: [closed] }
+permissions: {}
+concurrency: { group: "preview-${{ github.event.number }}", cancel-in-progress: true } # That of preview.
+jobs:
+  cleanup:
+    timeout-minutes: 10
+    permissions: { contents: read } # checkout
+    steps:
+      - run: cargo xtask cleanup
+        env: { KEY: "${{ secrets.KEY }}" }
+"#,
+    ),
+    (
+        ".github/workflows/patrol.yml",
+        r#"# Looks around. Logic: xtask/src/stages/ci.rs. Try it: cargo xtask ci
+on:
+  schedule: [{ cron: "17 4 * * *" }]
+permissions: {}
+concurrency: { group: patrol, cancel-in-progress: false } # One at a time.
+jobs:
+  ci:
+    timeout-minutes: 10
+    permissions: { contents: read } # checkout
+    steps:
+      - run: cargo xtask ci
+  cleanup:
+    timeout-minutes: 10
+    permissions: { contents: read } # checkout
+    steps:
+      - run: cargo xtask cleanup --stale
+        env: { KEY: "${{ secrets.KEY }}" }
+"#,
+    ),
+];
+
 /// A small repo that breaks no rule, with some files replaced.
 pub fn repo(folder: &Path, changes: &[(&str, &str)]) -> Repo {
     let mut files: BTreeMap<PathBuf, String> = [
@@ -62,7 +119,7 @@ pub fn repo(folder: &Path, changes: &[(&str, &str)]) -> Repo {
         (".github/actions/setup/action.yml", ACTION),
         (
             "README.md",
-            "`cargo xtask ci` checks, `cargo xtask deploy` ships, `cargo xtask preview` shows.\n",
+            "`cargo xtask ci` checks, `cargo xtask deploy` ships, `cargo xtask preview` shows, `cargo xtask cleanup` removes.\n",
         ),
         (
             "pipeline.toml",
@@ -97,6 +154,7 @@ pub fn repo(folder: &Path, changes: &[(&str, &str)]) -> Repo {
             ("ci".to_owned(), flags(&["shard", "gather"])),
             ("deploy".to_owned(), flags(&["canary", "dry-run"])),
             ("preview".to_owned(), flags(&["pr"])),
+            ("cleanup".to_owned(), flags(&["pr", "stale"])),
         ]),
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::yaml::{Document, Entry, list};
-use super::{Repo, problem, scripts};
+use super::{Repo, previews, problem, scripts};
 use crate::config::{Pipeline, Problems};
 use crate::findings::Finding;
 
@@ -15,22 +15,14 @@ const LINES_MAX: usize = 60;
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {
     let mut found = Vec::new();
     for (path, text) in &repo.files {
-        let yaml = path
-            .extension()
-            .is_some_and(|ending| ending == "yml" || ending == "yaml");
         let (workflow, action) = (
             path.starts_with(".github/workflows"),
             path.starts_with(".github/actions"),
         );
-        if !yaml || !(workflow || action) {
+        if !is_yaml(path) || !(workflow || action) {
             continue;
         }
-        let file = File {
-            repo,
-            path,
-            text,
-            document: Document::read(text),
-        };
+        let file = File::read(repo, path, text);
         found.extend(file.unreadable());
         found.extend(file.actions());
         found.extend(file.scripts());
@@ -44,6 +36,7 @@ pub(super) fn check(repo: &Repo) -> Vec<Finding> {
             found.push(file.problem(1, "does not say what it is for", "open it with a comment"));
         }
     }
+    found.extend(previews::check(repo));
     found
 }
 
@@ -52,6 +45,31 @@ pub(super) struct File<'r> {
     pub(super) path: &'r Path,
     pub(super) text: &'r str,
     pub(super) document: Document,
+}
+
+impl<'r> File<'r> {
+    fn read(repo: &'r Repo, path: &'r Path, text: &'r str) -> File<'r> {
+        File {
+            repo,
+            path,
+            text,
+            document: Document::read(text),
+        }
+    }
+
+    /// Every workflow of the repo.
+    pub(super) fn workflows(repo: &'r Repo) -> Vec<File<'r>> {
+        let files = repo.files.iter();
+        files
+            .filter(|(path, _)| is_yaml(path) && path.starts_with(".github/workflows"))
+            .map(|(path, text)| File::read(repo, path, text))
+            .collect()
+    }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    let ending = path.extension();
+    ending.is_some_and(|ending| ending == "yml" || ending == "yaml")
 }
 
 impl File<'_> {
@@ -236,7 +254,7 @@ impl File<'_> {
         }
         verbs.sort();
         verbs.dedup();
-        if verbs.len() > 1 {
+        if verbs.len() > 1 && !self.is_a_patrol() {
             found.push(self.problem(
                 1,
                 format!("calls {} verbs: {}", verbs.len(), verbs.join(", ")),
@@ -244,6 +262,13 @@ impl File<'_> {
             ));
         }
         found
+    }
+
+    /// What runs on a schedule looks after several things, each in a job of its own; no change and no person waits for it.
+    fn is_a_patrol(&self) -> bool {
+        let triggers: Vec<&str> = self.document.below("on").filter_map(Entry::key).collect();
+        let waited_for = |trigger: &&str| !["schedule", "workflow_dispatch"].contains(trigger);
+        triggers.contains(&"schedule") && !triggers.iter().any(waited_for)
     }
 
     fn job(&self, job: &Entry, name: &str) -> Vec<Finding> {
