@@ -6,10 +6,17 @@
     reason = "act, zizmor and node are the programs under test here"
 )]
 
+#[path = "../support/cloud.rs"]
+#[expect(dead_code, reason = "each test binary uses its own part of this")]
+mod cloud;
+#[path = "../support/loopback.rs"]
+#[expect(dead_code, reason = "each test binary uses its own part of this")]
+mod loopback;
 #[path = "../support/setup.rs"]
 mod setup;
 
 mod lint;
+mod previews;
 mod tools;
 mod world;
 
@@ -20,6 +27,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::world::World;
+
+/// The account that `pipeline.toml` names.
+const ACCOUNT: &str = "3f1c9a7be2d84c05b6a1d7e94f20c8aa";
 
 /// The steps of a report with one of these states.
 fn steps<'r>(report: &'r Value, states: &[&str]) -> BTreeSet<&'r str> {
@@ -161,19 +171,5 @@ fn migrate_and_rollback_hand_their_inputs_over() {
     assert_eq!(
         rollback(r#"{"to": "4", "restore-db": "true", "force": "false", "list": "false"}"#),
         "rollback --yes --to 4 --restore-db"
-    );
-}
-
-#[test]
-fn patrol_rehearses() {
-    let world = World::new();
-    let run = world.act("schedule", "patrol", "{}", xtask());
-    run.expect_success();
-    assert_eq!(run.xtask_calls(), ["rehearse"]);
-    let report = run.report("rehearse");
-    assert_ne!(report["outcome"], "failure", "{report}");
-    assert!(
-        run.calls
-            .contains(&"cargo build --locked --package xtask --package local-cloud".to_owned())
     );
 }

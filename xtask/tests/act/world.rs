@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use xtask::tools::git::Git;
 
+use crate::cloud::Cloud;
 use crate::setup;
 use crate::tools::tools;
 
@@ -22,9 +23,16 @@ const SECRETS: [(&str, &str); 5] = [
     ("GOOGLE_SECRET", "canary-google-secret"),
 ];
 
+/// What the repository is called on the local GitHub.
+pub const REPOSITORY: &str = "acme/site";
+
 /// A copy of this repo as a repository of its own, and what its runs leave behind.
 pub struct World {
     folder: TempDir,
+    /// The account that outlives a job; without it every job ships to a cloud of its own.
+    cloud: Option<Cloud>,
+    /// What `XTASK_CLOUD` says.
+    choice: &'static str,
     /// One workflow at a time: each of them uses all the CPU there is.
     _alone: MutexGuard<'static, ()>,
 }
@@ -39,6 +47,8 @@ impl World {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let world = World {
             folder,
+            cloud: None,
+            choice: "local",
             _alone: alone,
         };
         for name in ["store/cache", "store/artifacts", "store/reports"] {
@@ -66,13 +76,32 @@ impl World {
         self.path("repo")
     }
 
-    /// Changes a file and commits.
-    pub fn replace(&self, file: &str, from: &str, to: &str) {
+    /// Starts the cloud that all jobs from now on ship to.
+    pub fn start_cloud(&mut self) -> &Cloud {
+        fs::create_dir_all(self.path("home")).expect("a folder can be made");
+        let cloud = Cloud::start(&setup::local_cloud(), &self.path("account"));
+        self.cloud.insert(cloud)
+    }
+
+    /// Sets `XTASK_CLOUD`.
+    pub fn choose_cloud(&mut self, choice: &'static str) {
+        self.choice = choice;
+    }
+
+    /// That cloud.
+    pub fn cloud(&self) -> &Cloud {
+        self.cloud.as_ref().expect("a cloud was started")
+    }
+
+    /// Changes a file and commits; the commit.
+    pub fn replace(&self, file: &str, from: &str, to: &str) -> String {
         let path = self.repo().join(file);
         let text = fs::read_to_string(&path).expect("the file is there");
         assert!(text.contains(from), "{file} no longer says {from:?}");
         fs::write(&path, text.replacen(from, to, 1)).expect("it can be written");
         Git::commit_all(&self.repo(), "main", &format!("{file}: a change")).expect("a commit");
+        let git = Git::open(&self.repo()).expect("it is a repository");
+        git.head().expect("it has a commit").sha
     }
 
     /// Runs a workflow for an event. `xtask` is the program `cargo xtask` starts.
@@ -119,7 +148,7 @@ impl World {
             ("ACT_STUBS", stubs.display().to_string()),
             ("ACT_XTASK", xtask.display().to_string()),
             ("ACT_CARGO", cargo),
-            ("XTASK_CLOUD", "local".to_owned()),
+            ("XTASK_CLOUD", self.choice.to_owned()),
             (
                 "XTASK_LOCAL_CLOUD_BIN",
                 setup::local_cloud().display().to_string(),
@@ -129,7 +158,17 @@ impl World {
                 setup::compile_cache().display().to_string(),
             ),
         ];
-        for (name, value) in variables {
+        let account = self
+            .path("account/.xtask/local-cloud")
+            .display()
+            .to_string();
+        let shared = self.cloud.iter().flat_map(|_| {
+            [
+                ("ACT_CLOUD", account.clone()),
+                ("GITHUB_REPOSITORY", REPOSITORY.to_owned()),
+            ]
+        });
+        for (name, value) in variables.into_iter().chain(shared) {
             act.args(["--env", &format!("{name}={value}")]);
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
