@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
-pub const DATABASE: &str = "6f3c1d84-2b57-4e0a-9c41-7d8e5a90b3f2";
+use crate::support::{ACCOUNT, DATABASE};
+
 /// Short names, callees first.
 pub const WORKERS: [&str; 2] = ["beta", "alpha"];
 /// Where the public finds alpha.
@@ -14,13 +14,12 @@ pub const SECRETS: [(&str, &str); 2] = [
     ("ALPHA_KEY", "canary-alpha-5d0c1e77a9"),
     ("BETA_KEY", "canary-beta-93b1f6c24e"),
 ];
+/// What git must not see.
+pub const IGNORED: &str = ".xtask\nnode_modules\n.wrangler\n";
+
 /// The files of a release, `durable` being those that brought a Durable Object class.
 pub fn files(n: u64, durable: &[u64]) -> Vec<(String, String)> {
     let mut files = vec![
-        (
-            ".gitignore".to_owned(),
-            ".xtask\nnode_modules\n.wrangler\n".to_owned(),
-        ),
         ("pipeline.toml".to_owned(), pipeline()),
         (
             format!("migrations/{n:04}_t{n}.sql"),
@@ -103,7 +102,7 @@ fn pipeline() -> String {
     let mut text = format!(
         "[project]\nname = \"sweep\"\n[cloudflare]\naccount_id = \"{ACCOUNT}\"\n\
          [databases.sweep-db]\nmigrations = \"migrations\"\n\
-         [health]\nwithin = \"20s\"\ntimeout = \"20s\"\n[local]\nport = 0\nsubdomain = \"kiamichi\"\n"
+         [health]\nwithin = \"20s\"\ntimeout = \"20s\"\n[local]\nport = 0\nsubdomain = \"test\"\n"
     );
     for worker in WORKERS {
         text.push_str(&format!(

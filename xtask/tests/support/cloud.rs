@@ -36,6 +36,11 @@ impl Cloud {
         Cloud { child, port }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `CLOUDFLARE_API_BASE_URL`.
     pub fn api(&self) -> String {
         format!("http://127.0.0.1:{}/client/v4", self.port)

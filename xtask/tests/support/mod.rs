@@ -149,6 +149,11 @@ impl World {
         &self.root
     }
 
+    /// The folder that holds the repo and everything else of this world.
+    pub fn base(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
     /// A folder beside the repo, for what must not be in it.
     pub fn aside(&self, name: &str) -> PathBuf {
         let path = self.root.with_file_name("aside").join(name);
@@ -392,9 +397,15 @@ impl World {
         let result = self
             .cloud()
             .result("POST", &path, Some(json!({ "sql": sql })));
-        let last = result.as_array().and_then(|all| all.last()).cloned();
-        let rows = last.unwrap_or_default()["results"].clone();
-        rows.as_array().cloned().unwrap_or_default()
+        rows_of(&result)
+    }
+
+    /// Rows of a query to the test repo's database; none when it is refused.
+    pub fn try_query(&self, sql: &str) -> Option<Vec<Value>> {
+        let path = format!("/client/v4/accounts/{ACCOUNT}/d1/database/{DATABASE}/query");
+        let body = Some(json!({ "sql": sql }));
+        let envelope = self.cloud().control("POST", &path, body).json();
+        (envelope["success"] == true).then(|| rows_of(&envelope["result"]))
     }
 
     /// Every file of the repo and its content, git's own and the local cloud's apart: to see what a run wrote.
@@ -413,6 +424,13 @@ impl World {
         let text = text.replace(base.trim_end_matches('/'), "[temp]");
         redact::redact(&text, port)
     }
+}
+
+/// The rows of the last statement.
+fn rows_of(result: &Value) -> Vec<Value> {
+    let last = result.as_array().and_then(|all| all.last()).cloned();
+    let rows = last.unwrap_or_default()["results"].clone();
+    rows.as_array().cloned().unwrap_or_default()
 }
 
 /// Method and path of a journal entry, the account left out.

@@ -1,34 +1,26 @@
-//! Points of the sweep: which request of a deploy suffers what. A point is told by a text that finds it again.
+//! Points of a sweep: which request of a verb suffers what. A point is told by a text that finds it again.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::payload::{ACCOUNT, WORKERS};
-use crate::world::{Update, World};
-
-/// Where a deploy starts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scenario {
-    /// Every worker is live and every worker changed.
-    Update,
-    /// An empty account.
-    First,
-    /// Like an update, and one worker has a pending Durable Object migration.
-    Durable,
-}
-
-pub const SCENARIOS: [Scenario; 3] = [Scenario::Update, Scenario::First, Scenario::Durable];
+use crate::support::{ACCOUNT, World};
 
 /// What happens to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// It is refused once.
     Status500,
+    /// It and every such request after it are refused.
     Status500Always,
+    /// Its connection breaks, nothing was done.
     DropBefore,
+    /// It is carried out, and the answer is lost.
     DropAfter,
+    /// xtask dies while it waits; nothing was done.
     KillBefore,
+    /// xtask dies when it was carried out.
     KillAfter,
 }
 
@@ -41,65 +33,36 @@ const KINDS: [(Kind, &str); 6] = [
     (Kind::KillAfter, "kill-after"),
 ];
 
+/// What a `*` in a path stands for: a UUID, the hexadecimal id of a resource, the number of a comment.
+const ID: &str = "[0-9a-f-]+";
+
 /// One point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    pub scenario: Scenario,
+    /// Where the verb starts from.
+    pub scenario: &'static str,
     /// `EDGE` for a request to a worker, else the method of an API request.
-    method: String,
+    pub method: String,
     /// Without the account; `*` stands for an id.
-    path: String,
+    pub path: String,
     /// The n-th request of this method and path.
-    nth: u64,
+    pub nth: u64,
+    /// What it suffers.
     pub kind: Kind,
-}
-
-impl Point {
-    /// True when a version is uploaded and wrangler never hears of it.
-    pub fn loses_the_answer_to_an_upload(&self) -> bool {
-        self.method == "POST" && self.path.ends_with("/versions") && self.kind == Kind::DropAfter
-    }
-}
-
-impl Scenario {
-    pub fn name(self) -> &'static str {
-        match self {
-            Scenario::Update => "update",
-            Scenario::First => "first",
-            Scenario::Durable => "durable",
-        }
-    }
-
-    /// Brings a world to where the deploy of this scenario starts.
-    pub fn prepare(self, world: &mut World, live: bool) {
-        /// A database with a thousand migrations would make the last point slower than the first.
-        const RELEASES_MAX: u64 = 40;
-        if self == Scenario::First {
-            return world.fresh();
-        }
-        if !live || world.release >= RELEASES_MAX {
-            world.fresh();
-            let run = world.deploy(|_| false);
-            assert_eq!(
-                run.exit,
-                Some(0),
-                "a healthy first deploy failed:\n{}",
-                run.stderr
-            );
-        }
-        world.advance(match self {
-            Scenario::Durable => Update::Durable,
-            _ => Update::Plain,
-        });
-    }
 }
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = KINDS.iter().find(|(kind, _)| *kind == self.kind);
         let kind = kind.map_or("", |(_, name)| name);
-        let (scenario, nth) = (self.scenario.name(), self.nth);
-        write!(f, "{scenario} {} {} {nth} {kind}", self.method, self.path)
+        let Point {
+            scenario,
+            method,
+            path,
+            nth,
+            ..
+        } = self;
+        write!(f, "{scenario} {method} {path} {nth} {kind}")
     }
 }
 
@@ -126,7 +89,7 @@ impl Point {
             fault["method"] = json!(self.method);
             fault["path"] = json!(format!("^(/accounts/{ACCOUNT})?{path}$"));
         }
-        world.post("/_local/faults", &fault);
+        world.fault(fault);
     }
 
     /// True for one of the three faults that every request suffers in the full sweep: it is refused for good, its connection
@@ -146,50 +109,41 @@ impl Point {
         matches!(self.method.as_str(), "GET" | "EDGE")
     }
 
+    /// True when xtask dies at it.
     pub fn kills(&self) -> bool {
         matches!(self.kind, Kind::KillBefore | Kind::KillAfter)
     }
 }
 
-const ID: &str = "[0-9a-f]{8}-[0-9a-f-]{27}";
-
-/// Every point of a scenario: a healthy deploy is watched, and each of its requests suffers everything.
-pub fn record(world: &mut World, scenario: Scenario, live: bool) -> Vec<Point> {
-    scenario.prepare(world, live);
-    world.forget_faults();
-    for worker in WORKERS {
+/// Every point of a scenario: a healthy run is watched, and each of its requests suffers everything. `edges` are the paths
+/// at which workers are asked.
+pub fn record(
+    world: &World,
+    scenario: &'static str,
+    edges: &[String],
+    run: impl FnOnce(),
+) -> Vec<Point> {
+    world.clear_faults();
+    for path in edges {
         // Never fires; it counts.
-        let count = json!({"scope": "edge", "path": format!("^/alive/{worker}$"), "nth": 1_000_000, "action": {"status": 500}});
-        world.post("/_local/faults", &count);
+        world.fault(
+            json!({"scope": "edge", "path": format!("^{path}$"), "nth": 1_000_000,
+                           "action": {"status": 500}}),
+        );
     }
-    let entries = |world: &World| world.get("/_local/journal")["entries"].clone();
-    let last = entries(world)
-        .as_array()
-        .and_then(|all| all.last()?["seq"].as_u64());
-    let run = world.deploy(|_| false);
-    assert_eq!(
-        run.exit,
-        Some(0),
-        "a healthy deploy failed:\n{}",
-        run.stderr
-    );
+    world.clear_journal();
+    run();
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    let journal = world.get(&format!("/_local/journal?since={}", last.unwrap_or(0)));
-    for entry in journal["entries"].as_array().into_iter().flatten() {
-        let Some((method, path)) = request(entry) else {
-            continue;
-        };
-        *counts.entry((method, path)).or_default() += 1;
+    for entry in world.journal() {
+        *counts.entry(request(&entry)).or_default() += 1;
     }
-    let faults = world.get("/_local/faults");
-    for (worker, fault) in WORKERS
-        .iter()
-        .zip(faults["faults"].as_array().into_iter().flatten())
-    {
+    let faults = world.cloud().local("GET", "/faults", None);
+    let seen = faults["faults"].as_array().into_iter().flatten();
+    for (path, fault) in edges.iter().zip(seen) {
         let seen = fault["seen"].as_u64().unwrap_or(0);
-        counts.insert(("EDGE".to_owned(), format!("/alive/{worker}")), seen);
+        counts.insert(("EDGE".to_owned(), path.clone()), seen);
     }
-    world.forget_faults();
+    world.clear_faults();
     let mut points = Vec::new();
     for ((method, path), count) in counts {
         for nth in 1..=count {
@@ -213,25 +167,21 @@ pub fn record(world: &mut World, scenario: Scenario, live: bool) -> Vec<Point> {
     points
 }
 
-/// Method and path of a journal entry, ids replaced; `None` for a note.
-fn request(entry: &Value) -> Option<(String, String)> {
-    let method = entry["method"]
-        .as_str()
-        .filter(|method| !method.is_empty())?;
-    let path = entry["path"].as_str()?;
-    let path = path.strip_prefix("/client/v4").unwrap_or(path);
-    let path = path
-        .strip_prefix(&format!("/accounts/{ACCOUNT}"))
-        .unwrap_or(path);
+/// Method and path of a journal entry, ids replaced.
+fn request(entry: &Value) -> (String, String) {
+    let line = crate::support::request_line(entry);
+    let (method, path) = line.split_once(' ').unwrap_or((&line, ""));
+    let path = path.strip_prefix("/github").unwrap_or(path);
     let parts = path.split('/').map(|part| {
         let hex = |c: char| c.is_ascii_hexdigit() || c == '-';
-        if part.len() == 36 && part.chars().all(hex) {
+        let number = !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+        if number || (part.len() >= 32 && part.chars().all(hex)) {
             "*"
         } else {
             part
         }
     });
-    Some((method.to_owned(), parts.collect::<Vec<_>>().join("/")))
+    (method.to_owned(), parts.collect::<Vec<_>>().join("/"))
 }
 
 /// The same seed gives the same order: a small generator, because nothing depends on its quality.
