@@ -1,11 +1,15 @@
 //! What is live on Cloudflare, read back over REST: versions, deployments, secret names, triggers. Changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod content;
+mod triggers;
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::WranglerConfig;
+pub use self::content::{Content, read_contents};
+pub use self::triggers::Triggers;
 use crate::error::Fail;
 use crate::tools::cloudflare::{ApiError, Cloudflare, encode};
 
@@ -21,6 +25,8 @@ pub struct Live {
     pub versions: Vec<Version>,
     /// The split of the current deployment: version id and percentage; empty when nothing is deployed.
     pub split: Vec<(String, u8)>,
+    /// How the current deployment came about; `None` when nothing is deployed.
+    pub deployed: Option<Made>,
     /// The names of the secrets it has.
     pub secrets: BTreeSet<String>,
     /// The tag of the last Durable Object migration that was applied.
@@ -40,21 +46,21 @@ pub struct Version {
     pub message: Option<String>,
     /// `workers/triggered_by`: `secret` for a version that only came about because a secret was changed.
     pub triggered_by: Option<String>,
+    /// How it came about.
+    pub made: Made,
 }
 
-/// What calls a worker, apart from other workers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Triggers {
-    /// Whether `<worker>.<subdomain>.workers.dev` answers.
-    pub workers_dev: bool,
-    /// Whether preview URLs of versions answer.
-    pub previews: bool,
-    /// Cron expressions.
-    pub crons: BTreeSet<String>,
-    /// Route pattern → zone name, when known.
-    pub routes: BTreeMap<String, Option<String>>,
-    /// Custom domains.
-    pub domains: BTreeSet<String>,
+/// How a version or a deployment came about, as the cloud tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Made {
+    /// When, RFC 3339.
+    pub at: Option<String>,
+    /// By whom: an e-mail address.
+    pub by: Option<String>,
+    /// With what: `wrangler`, `api`, `dash` …
+    pub with: Option<String>,
+    /// `workers/message` of a deployment.
+    pub message: Option<String>,
 }
 
 impl Live {
@@ -78,61 +84,16 @@ impl Live {
             .collect()
     }
 
+    /// The newest version, when it gets no traffic and is not even staged: secrets cannot be changed then (10215).
+    pub fn undeployed(&self) -> Option<&Version> {
+        let newest = self.versions.first()?;
+        let deployed = self.split.iter().any(|(id, _)| *id == newest.id);
+        (!deployed && !self.split.is_empty()).then_some(newest)
+    }
+
     /// A version by its id.
     pub fn version(&self, id: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.id == id)
-    }
-}
-
-impl Triggers {
-    /// What called a worker before an interrupted release began to set `wanted`: what is live, except where that is as
-    /// wanted already and the last record says otherwise.
-    #[must_use]
-    pub fn before_interrupted(recorded: &Triggers, live: &Triggers, wanted: &Triggers) -> Triggers {
-        let mut before = live.clone();
-        if (live.workers_dev, live.previews) == (wanted.workers_dev, wanted.previews) {
-            (before.workers_dev, before.previews) = (recorded.workers_dev, recorded.previews);
-        }
-        if live.crons == wanted.crons {
-            before.crons.clone_from(&recorded.crons);
-        }
-        if live.routes == wanted.routes {
-            before.routes.clone_from(&recorded.routes);
-        }
-        if live.domains == wanted.domains {
-            before.domains.clone_from(&recorded.domains);
-        }
-        before
-    }
-
-    /// What a wrangler config asks for. Like wrangler, it says nothing of routes and crons that the config leaves out:
-    /// those stay as they are live.
-    pub fn wanted(config: &WranglerConfig, live: &Triggers) -> Triggers {
-        let (domains, routes): (Vec<_>, Vec<_>) =
-            config.routes.iter().partition(|route| route.custom_domain);
-        // wrangler: `workers_dev` defaults to true only when there are no routes.
-        let workers_dev = config.workers_dev.unwrap_or(config.routes.is_empty());
-        Triggers {
-            workers_dev,
-            previews: config.preview_urls.unwrap_or(live.previews),
-            crons: match &config.crons {
-                Some(crons) => crons.iter().cloned().collect(),
-                None => live.crons.clone(),
-            },
-            routes: if routes.is_empty() {
-                live.routes.clone()
-            } else {
-                routes
-                    .iter()
-                    .map(|route| (route.pattern.clone(), route.zone_name.clone()))
-                    .collect()
-            },
-            domains: if domains.is_empty() {
-                live.domains.clone()
-            } else {
-                domains.iter().map(|route| route.pattern.clone()).collect()
-            },
-        }
     }
 }
 
@@ -198,7 +159,7 @@ fn read_one(cloud: &Cloudflare, script: &str) -> anyhow::Result<Live> {
         answer => answer.map_err(Fail::from)?,
     };
     let mut read = || next().map_err(Fail::from);
-    let split = split(&read()?);
+    let deployments = read()?;
     let versions = versions(&read()?);
     let secrets = names(&read()?, "name");
     let schedules = read()?;
@@ -208,7 +169,11 @@ fn read_one(cloud: &Cloudflare, script: &str) -> anyhow::Result<Live> {
     let mut live = Live {
         exists: true,
         versions,
-        split,
+        split: split(&deployments),
+        deployed: deployments["deployments"].get(0).map(|newest| Made {
+            message: text(&newest["annotations"]["workers/message"]),
+            ..made(newest)
+        }),
         secrets,
         migration_tag: service["default_environment"]["script"]["migration_tag"]
             .as_str()
@@ -270,6 +235,16 @@ fn version(item: &Value) -> Version {
         tag: text(&item["annotations"]["workers/tag"]),
         message: text(&item["annotations"]["workers/message"]),
         triggered_by: text(&item["annotations"]["workers/triggered_by"]),
+        made: made(&item["metadata"]),
+    }
+}
+
+fn made(told: &Value) -> Made {
+    Made {
+        at: text(&told["created_on"]),
+        by: text(&told["author_email"]),
+        with: text(&told["source"]),
+        message: None,
     }
 }
 
@@ -313,19 +288,16 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_release_goes_back_to_the_recorded_triggers() {
-        let with = |cron: &str, domain: &str| Triggers {
-            crons: BTreeSet::from([cron.to_owned()]),
-            domains: BTreeSet::from([domain.to_owned()]),
-            ..Triggers::default()
+    fn a_newest_version_without_any_share_is_not_deployed() {
+        let version = |id: &str| Version {
+            id: id.to_owned(),
+            ..Version::default()
         };
-        let (recorded, wanted) = (with("0 6 * * *", "old"), with("0 7 * * *", "new"));
-        // The crons were set, the domains were changed by somebody else.
-        let live = with("0 7 * * *", "other");
-        assert_eq!(
-            Triggers::before_interrupted(&recorded, &live, &wanted),
-            with("0 6 * * *", "other")
-        );
+        let mut live = live(&[("old", 100)]);
+        live.versions = vec![version("new"), version("old")];
+        assert_eq!(live.undeployed(), Some(&version("new")));
+        live.split = vec![("new".to_owned(), 0), ("old".to_owned(), 100)];
+        assert_eq!(live.undeployed(), None);
     }
 
     #[test]

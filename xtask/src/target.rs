@@ -23,7 +23,7 @@ pub struct Target {
     pub edge: Option<String>,
     /// `.<subdomain>.workers.dev`, or its local counterpart with port: what follows a worker's name in its URL.
     pub workers_dev_suffix: String,
-    /// False when a dry run found no local cloud running: it is then planned for as an empty account.
+    /// False when who only looks (a dry run, `status`) found no local cloud that knows this repo.
     pub reachable: bool,
 }
 
@@ -31,7 +31,15 @@ impl Target {
     /// Opens the cloud that `--cloud` names. The local one is started when it is not running, except in a dry run.
     pub fn open(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
         match ctx.cloud {
-            CloudKind::Local => open_local(ctx, workspace),
+            CloudKind::Local => open_local(ctx, workspace, !ctx.dry_run),
+            CloudKind::Cloudflare => open_cloudflare(ctx, workspace),
+        }
+    }
+
+    /// As [`Target::open`], for a stage that only looks: it starts no local cloud.
+    pub fn look(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
+        match ctx.cloud {
+            CloudKind::Local => open_local(ctx, workspace, false),
             CloudKind::Cloudflare => open_cloudflare(ctx, workspace),
         }
     }
@@ -43,17 +51,17 @@ impl Target {
     }
 }
 
-fn open_local(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
+fn open_local(ctx: &Ctx, workspace: &Workspace, start: bool) -> anyhow::Result<Target> {
     let settings: &Local = &workspace.pipeline.local;
-    let running = if ctx.dry_run {
-        http::installed()?;
-        // One that has never seen this repo's databases is as good as none: a dry run must not make them.
-        local_cloud::running(&ctx.state().join("local-cloud"))
-            .filter(|cloud| local_cloud::has_databases(cloud, workspace))
-    } else {
+    let running = if start {
         let cloud = local_cloud::ensure(ctx, settings)?;
         local_cloud::adopt(&cloud, workspace)?;
         Some(cloud)
+    } else {
+        http::installed()?;
+        // One that has never seen this repo's databases is as good as none: who only looks must not make them.
+        local_cloud::running(&ctx.state().join("local-cloud"))
+            .filter(|cloud| local_cloud::has_databases(cloud, workspace))
     };
     let account = account_of(workspace).unwrap_or_else(|| "local".to_owned());
     let LocalCloud {

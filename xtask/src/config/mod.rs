@@ -2,7 +2,6 @@
 //! mistake can be shown as `path:line:col`. Knows nothing of what is done with it; only [`crate::workspace`] joins the files.
 
 mod bindings;
-mod cron;
 mod date;
 mod durable;
 mod generated;

@@ -3,6 +3,7 @@
 
 mod policy;
 mod preview;
+mod project;
 mod read;
 mod read_policy;
 mod rollback;
@@ -15,6 +16,7 @@ pub use self::policy::{
     WorkersPlan, allowed, allowed_before, unknown_allows,
 };
 pub use self::preview::{DataReset, MissingSecrets, Preview, PreviewData, PreviewSmoke};
+pub use self::project::Project;
 pub use self::rollback::Rollback;
 use super::source::Place;
 
@@ -51,15 +53,6 @@ pub struct Pipeline {
     pub external_services: Vec<String>,
     /// KV and R2 binding names that stand for different things in different workers.
     pub separate_bindings: Vec<String>,
-}
-
-/// `[project]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Project {
-    /// Shown in reports, and part of names.
-    pub name: String,
-    /// The branch releases come from.
-    pub main_branch: String,
 }
 
 /// `[cloudflare]`.

@@ -1,10 +1,10 @@
 //! How a worker is reached from outside: routes, custom domains and cron triggers. Checks their form; whether two workers
 //! want the same route is judged in [`crate::workspace`].
 
-use super::cron;
 use super::section::Section;
 use super::source::Place;
 use super::tree::{Kind, Node};
+use crate::cron::Cron;
 
 /// A route or a custom domain.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -114,7 +114,7 @@ pub(crate) fn read_crons(config: &Section<'_>) -> Option<Vec<String>> {
     let triggers = config.section("triggers")?;
     let crons = triggers.strings_at("crons")?;
     for (index, (cron, place)) in crons.iter().enumerate() {
-        if let Some(why) = cron::mistake(cron) {
+        if let Err(why) = Cron::parse(cron) {
             triggers
                 .notes
                 .error(*place, format!("the cron trigger is not valid: {why}"));

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::env::Env;
@@ -55,6 +56,43 @@ impl Holder {
             ),
         }
     }
+}
+
+/// A lease as somebody has it, found in passing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// `name@host pid 123`.
+    pub holder: String,
+    /// The CI run, when there is one.
+    pub run_url: Option<String>,
+    /// Since when, RFC 3339.
+    pub acquired_at: String,
+    /// The seconds it lasts without a heartbeat; negative when it has expired.
+    pub seconds_left: i64,
+    /// Why nobody is at work with it any more; `None` when somebody may be.
+    pub stale: Option<String>,
+}
+
+/// Selects the lease, for [`held`].
+pub const HELD_SQL: &str =
+    "SELECT *, expires_at - unixepoch() AS seconds_left FROM xtask_lease WHERE name = 'deploy'";
+
+/// The lease in the row of [`HELD_SQL`], and whether its run is dead as far as this machine can tell.
+pub fn held(rows: &[Value], env: &Env) -> Option<Held> {
+    let row = rows.first()?;
+    let seconds_left = row["seconds_left"].as_i64().unwrap_or(0);
+    let gone = takeover_reason(row, &Holder::of(env, "").name, false);
+    let stale = match gone {
+        Some(why) => Some(why.to_owned()),
+        None => (seconds_left < 0).then(|| "it has expired".to_owned()),
+    };
+    Some(Held {
+        holder: text(row, "holder"),
+        run_url: row["run_url"].as_str().map(str::to_owned),
+        acquired_at: text(row, "acquired_at"),
+        seconds_left,
+        stale,
+    })
 }
 
 /// The lease, held until it is dropped.
@@ -132,10 +170,7 @@ fn insert(
     if !database.write(sql, &params)?.is_empty() {
         return Ok(None);
     }
-    let rows = database.read(
-        "SELECT *, expires_at - unixepoch() AS seconds_left FROM xtask_lease WHERE name = 'deploy'",
-    )?;
-    Ok(rows.into_iter().next())
+    Ok(database.read(HELD_SQL)?.into_iter().next())
 }
 
 fn start(
@@ -290,6 +325,24 @@ mod tests {
             takeover_reason(&by_hand, "ana@laptop pid 1", true),
             Some("--steal-lock")
         );
+    }
+
+    #[test]
+    fn a_lease_nobody_works_with_is_stale() {
+        let env = Env::from_vars(Default::default(), false, std::path::PathBuf::from("/repo"));
+        let stale = |holder: &str, seconds_left: i64| {
+            let mut row = row(holder);
+            row["seconds_left"] = json!(seconds_left);
+            held(&[row], &env).expect("a lease").stale
+        };
+        assert_eq!(stale("bob@other pid 7", 42), None);
+        let expired = stale("bob@other pid 7", -1);
+        assert_eq!(expired.as_deref(), Some("it has expired"));
+        let own = Holder::of(&env, "").name;
+        let (who, _) = split_pid(&own).expect("it names its process");
+        let gone = stale(&format!("{who} pid 4194999"), 42);
+        assert_eq!(gone.as_deref(), Some("its process is gone"));
+        assert_eq!(held(&[], &env), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::preview::read_preview;
 use super::read_policy::{bundle_max, read_allow, read_audit, read_budgets, read_bundle};
-use super::{Bundle, Cloudflare, Database, Deploy, Health, Local, Pipeline, Project, WorkerEntry};
+use super::{Bundle, Cloudflare, Database, Deploy, Health, Local, Pipeline, WorkerEntry};
 use crate::config::names;
 use crate::config::section::{Notes, Section};
 use crate::config::source::{Place, Problems, Source};
@@ -51,7 +51,7 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
     let databases = file.named_sections("databases").into_iter();
     let databases = databases.filter_map(|(name, section)| read_database(root, name, &section));
     let pipeline = Pipeline {
-        project: read_project(root, file),
+        project: super::project::read(root, file),
         cloudflare: read_cloudflare(file),
         workers,
         preview: preview.unwrap_or_default(),
@@ -87,24 +87,6 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         );
     }
     pipeline
-}
-
-fn read_project(root: &Path, file: &Section<'_>) -> Project {
-    let section = file.section("project");
-    let text = |key: &str| section.as_ref().and_then(|section| section.text(key));
-    let folder = root
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let project = Project {
-        name: text("name")
-            .or(folder)
-            .unwrap_or_else(|| "project".to_owned()),
-        main_branch: text("main_branch").unwrap_or_else(|| "main".to_owned()),
-    };
-    if let Some(section) = section {
-        section.reject_unknown();
-    }
-    project
 }
 
 fn read_cloudflare(file: &Section<'_>) -> Cloudflare {

@@ -1,7 +1,7 @@
 //! `cargo xtask cleanup`: takes previews down with everything that was made for them. It needs no memory of what was made:
 //! names, tags and markers say it. The protocol is in docs/cleanup.md.
 
-mod found;
+pub(in crate::stages) mod found;
 mod plan;
 mod runner;
 mod stale;

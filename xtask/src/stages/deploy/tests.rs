@@ -50,6 +50,7 @@ fn version(id: &str, tag: &str, message: &str) -> Version {
         tag: Some(tag.to_owned()),
         message: Some(message.to_owned()),
         triggered_by: None,
+        ..Version::default()
     }
 }
 
@@ -67,6 +68,7 @@ fn serving(workers_dev: bool, domains: &[&str]) -> Live {
             domains: domains.iter().map(|host| (*host).to_owned()).collect(),
             ..Triggers::default()
         },
+        deployed: None,
     }
 }
 

@@ -7,7 +7,7 @@ mod carry;
 mod check;
 mod durable;
 mod facts;
-mod history;
+pub(in crate::stages) mod history;
 mod list;
 mod plans;
 mod postmortem;

@@ -13,6 +13,7 @@ external_services = ["Bad Name"]
 [project]
 name = 7
 main_branch = ""
+time_zone = "America/Chikago"
 [cloudflare]
 account_id = "REPLACE_ME"
 [workers.a]
@@ -39,23 +40,24 @@ seeds = "x"
             pipeline.toml:3:22: error: the script name `Bad Name` may hold only lowercase letters, digits and dashes
             pipeline.toml:5:8: error: `project.name` must be a string, found a number
             pipeline.toml:6:15: error: `project.main_branch` must not be empty
-            pipeline.toml:8:14: error: `cloudflare.account_id` is a placeholder; remove it to use CLOUDFLARE_ACCOUNT_ID, or copy it from the Cloudflare dashboard
-            pipeline.toml:11:1: error: unknown key `workers.a.secret`; did you mean `secrets`?
-            pipeline.toml:12:17: error: the secret `A` is listed twice
-            pipeline.toml:12:22: error: `workers.a.secrets[2]` must be the name of an environment variable, such as ADMIN_KEY
-            pipeline.toml:12:36: error: `workers.a.secrets[3]` must be a string, found a number
-            pipeline.toml:13:10: error: `workers.a.health` must begin with `/`
-            pipeline.toml:14:7: error: `workers.a.url` must begin with `https://` and a host name
-            pipeline.toml:15:11: error: `workers.a.inputs`: `gone` does not exist
-            pipeline.toml:15:19: error: `workers.a.inputs`: `../outside` must be a path inside the repo
-            pipeline.toml:16:1: error: `workers.b.path` is missing
-            pipeline.toml:18:8: error: `workers.c.path`: `/etc` must be a path inside the repo
-            pipeline.toml:19:1: error: the short name `d e` may hold only letters, digits, `-`, `_` and `.`
-            pipeline.toml:20:8: error: `workers.d e.path`: `pipeline.toml` is a file, not a folder
-            pipeline.toml:21:10: error: `workers.d e.health` must be a path such as "/health", or false, found true or false
-            pipeline.toml:23:14: error: `databases.db.migrations`: `gone` does not exist
-            pipeline.toml:24:10: error: `databases.db.schema` must be a string, found a number
-            pipeline.toml:25:1: error: unknown key `databases.db.seeds`; did you mean `seed`?
+            pipeline.toml:7:13: error: there is no time zone `America/Chikago`; did you mean `America/Chicago`?
+            pipeline.toml:9:14: error: `cloudflare.account_id` is a placeholder; remove it to use CLOUDFLARE_ACCOUNT_ID, or copy it from the Cloudflare dashboard
+            pipeline.toml:12:1: error: unknown key `workers.a.secret`; did you mean `secrets`?
+            pipeline.toml:13:17: error: the secret `A` is listed twice
+            pipeline.toml:13:22: error: `workers.a.secrets[2]` must be the name of an environment variable, such as ADMIN_KEY
+            pipeline.toml:13:36: error: `workers.a.secrets[3]` must be a string, found a number
+            pipeline.toml:14:10: error: `workers.a.health` must begin with `/`
+            pipeline.toml:15:7: error: `workers.a.url` must begin with `https://` and a host name
+            pipeline.toml:16:11: error: `workers.a.inputs`: `gone` does not exist
+            pipeline.toml:16:19: error: `workers.a.inputs`: `../outside` must be a path inside the repo
+            pipeline.toml:17:1: error: `workers.b.path` is missing
+            pipeline.toml:19:8: error: `workers.c.path`: `/etc` must be a path inside the repo
+            pipeline.toml:20:1: error: the short name `d e` may hold only letters, digits, `-`, `_` and `.`
+            pipeline.toml:21:8: error: `workers.d e.path`: `pipeline.toml` is a file, not a folder
+            pipeline.toml:22:10: error: `workers.d e.health` must be a path such as "/health", or false, found true or false
+            pipeline.toml:24:14: error: `databases.db.migrations`: `gone` does not exist
+            pipeline.toml:25:10: error: `databases.db.schema` must be a string, found a number
+            pipeline.toml:26:1: error: unknown key `databases.db.seeds`; did you mean `seed`?
         "#]],
     );
 }
