@@ -7,4 +7,5 @@ pub mod http;
 pub mod local_cloud;
 pub mod node;
 pub mod process;
+pub mod tail;
 pub mod wrangler;

@@ -6,6 +6,7 @@
 
 mod group;
 mod output;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use anyhow::Context as _;
 
 use self::group::{Ending, own_group, own_session, signal_group};
 use self::output::{Collected, Piece, STDERR, STDOUT, Streams, read_pieces};
+pub use self::stream::{Next, Stream};
 use crate::env::Env;
 use crate::error::Fail;
 use crate::interrupt::guard_group;
@@ -163,7 +165,10 @@ fn run_as(
     stdout_is_data: bool,
 ) -> anyhow::Result<Finished> {
     let started = Instant::now();
-    let (handle, pieces) = spawn(command, env, io.mask(), stdin)?;
+    let (handle, pieces) = spawn(command, env, io.mask(), |expression| match stdin {
+        Some(bytes) => expression.stdin_bytes(bytes),
+        None => expression.stdin_null(),
+    })?;
     let group = handle.pids().first().map_or(0, |&pid| pid.cast_signed());
     let _guard = guard_group(group);
 
@@ -198,12 +203,12 @@ fn spawn(
     command: &Command,
     env: &Env,
     mask: &Mask,
-    stdin: Option<Vec<u8>>,
+    stdin: impl FnOnce(duct::Expression) -> duct::Expression,
 ) -> anyhow::Result<(duct::Handle, Receiver<Piece>)> {
     let program = find(command, env)?;
     let (stdout_reader, stdout_writer) = std::io::pipe().context("failed to make a pipe")?;
     let (stderr_reader, stderr_writer) = std::io::pipe().context("failed to make a pipe")?;
-    let mut expression = duct::cmd(program, &command.argv)
+    let expression = duct::cmd(program, &command.argv)
         .dir(&command.cwd)
         .full_env(environment(command, env, mask)?)
         .unchecked()
@@ -213,10 +218,7 @@ fn spawn(
             own_group(child);
             Ok(())
         });
-    expression = match stdin {
-        Some(bytes) => expression.stdin_bytes(bytes),
-        None => expression.stdin_null(),
-    };
+    let expression = stdin(expression);
     let handle = expression
         .start()
         .map_err(|error| not_started(command, &error))?;
