@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::PIPELINE;
 use crate::context::{CloudKind, Ctx};
 use crate::env::Env;
 use crate::error::{Exit, Fail, exit_of, render};
@@ -101,6 +102,8 @@ enum Verb {
     Rehearse(RehearseArgs),
     /// Put all workers back on the versions of an earlier release, at once
     Rollback(rollback::RollbackArgs),
+    /// Print the JSON Schema of pipeline.toml, for editors
+    Schema,
     /// Check the repo's own rules: workflows, file sizes, documents, dependencies
     Tidy,
 }
@@ -283,6 +286,7 @@ impl Verb {
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
             Verb::Rollback(_) => "rollback",
+            Verb::Schema => "schema",
             Verb::Tidy => "tidy",
         }
     }
@@ -295,6 +299,11 @@ impl Verb {
             Verb::Preview(args) => stages::preview::preview(ctx, &args.into()).map(Some),
             Verb::Cleanup(args) => stages::cleanup::cleanup(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
+            Verb::Schema => {
+                let text = serde_json::to_string_pretty(&PIPELINE.schema("pipeline.toml"))?;
+                ctx.ui.data(&text);
+                Ok(None)
+            }
             Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),

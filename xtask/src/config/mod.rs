@@ -5,6 +5,7 @@ mod bindings;
 mod date;
 mod durable;
 mod generated;
+pub mod keys;
 pub(crate) mod names;
 mod pipeline;
 mod routes;
@@ -18,10 +19,11 @@ pub use bindings::{Bindings, D1, DurableObject, Kv, QueueConsumer, QueueProducer
 pub use date::Date;
 pub use durable::{DoMigration, RenamedClass, TransferredClass};
 pub use generated::generated_config;
+pub use keys::Word;
 pub use pipeline::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Cloudflare,
-    DataReset, Database, Deploy, Health, Local, MissingSecrets, Offline, Pipeline, Preview,
-    PreviewData, PreviewSmoke, Project, Rollback, WorkerEntry, WorkersPlan, allowed,
+    DataReset, Database, Deploy, Health, Local, MissingSecrets, Offline, PIPELINE, Pipeline,
+    Preview, PreviewData, PreviewSmoke, Project, Rollback, WorkerEntry, WorkersPlan, allowed,
     allowed_before, unknown_allows,
 };
 pub use routes::Route;

@@ -1,6 +1,9 @@
-//! `pipeline.toml`: what ships where. The values only; reading them is `pipeline/read.rs`. Knows nothing of
+//! `pipeline.toml`: what ships where. The values only; which keys there are is `pipeline/keys.rs`, reading them
+//! `pipeline/read.rs`. Knows nothing of
 //! wrangler configs.
 
+mod keys;
+mod keys_policy;
 mod policy;
 mod preview;
 mod project;
@@ -11,6 +14,7 @@ mod rollback;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::keys::PIPELINE;
 pub use self::policy::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Offline,
     WorkersPlan, allowed, allowed_before, unknown_allows,

@@ -1,11 +1,14 @@
 //! Typed reading of a table: every question says what it expects, and an answer of the wrong type becomes a problem with
-//! its position. Never shows a value, only key paths and kinds.
+//! its position. Never shows a value, only key paths and kinds. Of a file whose keys are declared, only those can be asked
+//! for, and only those are valid; of any other, the ones that were asked for are.
+
+mod declared;
 
 use std::cell::RefCell;
-use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
+use super::keys;
 use super::source::{Place, Problems, Source};
 use super::suggest;
 use super::tree::{Entry, Kind, Node, Table};
@@ -30,7 +33,9 @@ pub(crate) struct Section<'n> {
     path: String,
     /// Where the table begins.
     at: Place,
-    /// The keys that were asked for: those are the valid ones.
+    /// The keys it may have, when the file declares them.
+    keys: Option<&'static keys::Table>,
+    /// The keys that were asked for.
     asked: RefCell<Vec<String>>,
 }
 
@@ -83,16 +88,19 @@ impl<'n> Section<'n> {
             table,
             path: String::new(),
             at: Place { line: 1, col: 1 },
+            keys: None,
             asked: RefCell::new(Vec::new()),
         }
     }
 
-    fn inner(&self, path: String, node: &'n Node, table: &'n Table) -> Section<'n> {
+    /// A table inside this one: its key, the path that is shown for it, and what it holds.
+    fn inner(&self, key: &str, path: String, node: &'n Node, table: &'n Table) -> Section<'n> {
         Section {
             notes: self.notes,
             table,
             path,
             at: self.notes.source.place_of(&node.span),
+            keys: self.keys.and_then(|keys| keys.table(key)),
             asked: RefCell::new(Vec::new()),
         }
     }
@@ -121,6 +129,7 @@ impl<'n> Section<'n> {
 
     /// The value of a key, whatever it is.
     pub(crate) fn value(&self, key: &str) -> Option<&'n Node> {
+        self.assert_declared(key);
         if !self.asked.borrow().iter().any(|asked| asked == key) {
             self.asked.borrow_mut().push(key.to_owned());
         }
@@ -169,20 +178,6 @@ impl<'n> Section<'n> {
         }
     }
 
-    pub(crate) fn integer(&self, key: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        let node = self.value(key)?;
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        match node.kind {
-            Kind::Integer(number) if range.contains(&number) => Some(number),
-            Kind::Integer(_) => {
-                let message = format!("`{}` must be {expected}", self.path_of(key));
-                self.notes.error(self.at(key), message);
-                None
-            }
-            _ => self.wrong(key, node, &expected),
-        }
-    }
-
     /// An array of strings, each with its place.
     pub(crate) fn strings_at(&self, key: &str) -> Option<Vec<(String, Place)>> {
         let node = self.value(key)?;
@@ -213,7 +208,7 @@ impl<'n> Section<'n> {
     pub(crate) fn section(&self, key: &str) -> Option<Section<'n>> {
         let node = self.value(key)?;
         match &node.kind {
-            Kind::Table(table) => Some(self.inner(self.path_of(key), node, table)),
+            Kind::Table(table) => Some(self.inner(key, self.path_of(key), node, table)),
             _ => self.wrong(key, node, "a table"),
         }
     }
@@ -228,6 +223,7 @@ impl<'n> Section<'n> {
             table,
             path: self.path_of(key),
             at: self.notes.source.place_of(&node.span),
+            keys: None,
             asked: RefCell::new(Vec::new()),
         }
     }
@@ -243,10 +239,10 @@ impl<'n> Section<'n> {
                 .unwrap_or_default();
         };
         let section = |(index, item): (usize, &'n Node)| {
-            let key = format!("{key}[{index}]");
+            let place = format!("{key}[{index}]");
             match &item.kind {
-                Kind::Table(table) => Some(self.inner(self.path_of(&key), item, table)),
-                _ => self.wrong(&key, item, "a table"),
+                Kind::Table(table) => Some(self.inner(key, self.path_of(&place), item, table)),
+                _ => self.wrong(&place, item, "a table"),
             }
         };
         items.iter().enumerate().filter_map(section).collect()
@@ -260,7 +256,8 @@ impl<'n> Section<'n> {
         // Not by asking for each name: that would search the table once per entry.
         let named = |entry: &'n Entry| match &entry.value.kind {
             Kind::Table(table) => {
-                let section = parent.inner(parent.path_of(&entry.key), &entry.value, table);
+                let path = parent.path_of(&entry.key);
+                let section = self.inner(key, path, &entry.value, table);
                 Some((entry.key.clone(), section))
             }
             _ => parent.wrong(&entry.key, &entry.value, "a table"),
@@ -268,18 +265,30 @@ impl<'n> Section<'n> {
         parent.table.entries.iter().filter_map(named).collect()
     }
 
-    /// Rejects every key that was not asked for, with the nearest valid name.
+    /// Rejects every key that is not valid here, with the nearest valid name.
     pub(crate) fn reject_unknown(&self) {
         let asked = self.asked.borrow();
+        let valid: Vec<&str> = match self.keys {
+            Some(keys) => keys.names().collect(),
+            None => asked.iter().map(String::as_str).collect(),
+        };
+        for name in &valid {
+            let read = asked.iter().any(|asked| asked == name);
+            assert!(
+                read,
+                "`{}` is declared, and nobody reads it",
+                self.path_of(name)
+            );
+        }
         for entry in &self.table.entries {
-            if asked.contains(&entry.key) {
+            if valid.contains(&entry.key.as_str()) {
                 continue;
             }
             let place = self.notes.source.place_of(&entry.key_span);
             let message = format!("unknown key `{}`", self.path_of(&entry.key));
-            let fix = match suggest::nearest(&entry.key, asked.iter().map(String::as_str)) {
+            let fix = match suggest::nearest(&entry.key, valid.iter().copied()) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => format!("valid keys here: {}", asked.join(", ")),
+                None => format!("valid keys here: {}", valid.join(", ")),
             };
             self.notes.error_with_fix(place, message, fix);
         }

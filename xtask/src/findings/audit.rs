@@ -14,7 +14,7 @@ pub use self::cargo::cargo;
 pub use self::node::{bun, npm, pnpm, worst, yarn_berry, yarn_classic};
 use self::said::said;
 use super::{Finding, Severity};
-use crate::config::{Audit, AuditException, AuditLevel, Date, Offline};
+use crate::config::{Audit, AuditException, AuditLevel, Date, Offline, Word as _};
 
 /// What an audit came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -241,10 +241,9 @@ fn level(word: &str) -> AuditLevel {
     match word {
         "info" | "none" => AuditLevel::Low,
         word => {
-            let known = AuditLevel::ALL
-                .into_iter()
-                .find(|level| level.word() == word);
-            known.unwrap_or(AuditLevel::High)
+            let mut all = AuditLevel::ALL.iter().copied();
+            all.find(|level| level.word() == word)
+                .unwrap_or(AuditLevel::High)
         }
     }
 }

@@ -12,6 +12,7 @@ mod loopback;
 pub mod redact;
 pub mod repo;
 mod setup;
+pub mod tools;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 #[path = "packages.rs"]
 mod packages;
 
-use packages::{alone, run};
+pub(super) use packages::alone;
+use packages::run;
 pub use packages::{node_modules, own_repo};
 
 /// The local cloud's binary beside the binary under test; cargo builds it if it is missing or out of date.

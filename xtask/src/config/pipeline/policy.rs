@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::config::date::Date;
+use crate::config::keys::Word;
 use crate::config::source::Place;
 use crate::config::suggest;
 
@@ -34,17 +35,16 @@ pub enum AuditLevel {
     Critical,
 }
 
-impl AuditLevel {
-    /// All levels, mildest first.
-    pub const ALL: [AuditLevel; 4] = [
+impl Word for AuditLevel {
+    /// Mildest first.
+    const ALL: &'static [AuditLevel] = &[
         AuditLevel::Low,
         AuditLevel::Moderate,
         AuditLevel::High,
         AuditLevel::Critical,
     ];
 
-    /// The word in `pipeline.toml` and in reports.
-    pub fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             AuditLevel::Low => "low",
             AuditLevel::Moderate => "moderate",
@@ -63,9 +63,10 @@ pub enum Offline {
     Fail,
 }
 
-impl Offline {
-    /// The word in `pipeline.toml`.
-    pub fn word(self) -> &'static str {
+impl Word for Offline {
+    const ALL: &'static [Offline] = &[Offline::Warn, Offline::Fail];
+
+    fn word(self) -> &'static str {
         match self {
             Offline::Warn => "warn",
             Offline::Fail => "fail",
@@ -143,9 +144,12 @@ impl WorkersPlan {
             WorkersPlan::Paid => 10 * MIB,
         }
     }
+}
 
-    /// The word in `pipeline.toml`.
-    pub fn word(self) -> &'static str {
+impl Word for WorkersPlan {
+    const ALL: &'static [WorkersPlan] = &[WorkersPlan::Free, WorkersPlan::Paid];
+
+    fn word(self) -> &'static str {
         match self {
             WorkersPlan::Free => "free",
             WorkersPlan::Paid => "paid",

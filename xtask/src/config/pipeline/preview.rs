@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::read_policy::word;
+use super::keys::{list, text};
+use crate::config::keys::{Key, Kind, Shape, Table, Word};
 use crate::config::names;
 use crate::config::section::Section;
 use crate::config::source::Place;
@@ -71,9 +72,10 @@ pub struct PreviewSmoke {
     pub reaches: Vec<String>,
 }
 
-impl PreviewData {
-    /// The word in `pipeline.toml`.
-    pub fn word(self) -> &'static str {
+impl Word for PreviewData {
+    const ALL: &'static [PreviewData] = &[PreviewData::Isolated, PreviewData::Shared];
+
+    fn word(self) -> &'static str {
         match self {
             PreviewData::Isolated => "isolated",
             PreviewData::Shared => "shared",
@@ -81,9 +83,14 @@ impl PreviewData {
     }
 }
 
-impl DataReset {
-    /// The word in `pipeline.toml`.
-    pub fn word(self) -> &'static str {
+impl Word for DataReset {
+    const ALL: &'static [DataReset] = &[
+        DataReset::Always,
+        DataReset::Never,
+        DataReset::OnSchemaChange,
+    ];
+
+    fn word(self) -> &'static str {
         match self {
             DataReset::Always => "always",
             DataReset::Never => "never",
@@ -92,7 +99,9 @@ impl DataReset {
     }
 }
 
-impl MissingSecrets {
+impl Word for MissingSecrets {
+    const ALL: &'static [MissingSecrets] = &[MissingSecrets::Warn, MissingSecrets::Require];
+
     fn word(self) -> &'static str {
         match self {
             MissingSecrets::Warn => "warn",
@@ -116,28 +125,99 @@ impl Default for Preview {
     }
 }
 
+/// The keys of `[preview]`.
+pub(super) fn keys() -> Table {
+    let default = Preview::default();
+    Table::new(
+        "preview",
+        "What the preview of a pull request is given, and how it is tried: see [preview.md](preview.md).",
+    )
+    .keys([
+        Key::new(
+            "data",
+            Kind::words::<PreviewData>(),
+            "Own databases, namespaces and buckets, or production's, which everything done in the preview changes",
+        )
+        .default(default.data.word()),
+        Key::new(
+            "data_reset",
+            Kind::words::<DataReset>(),
+            "When a preview's own data is thrown away and made anew. `on-schema-change`: when a migration or the schema it \
+             was made with has changed since",
+        )
+        .default(default.data_reset.word()),
+        Key::new(
+            "max",
+            Kind::Integer(0..=1000),
+            "How many previews may stand side by side; 0: any number",
+        )
+        .default(default.max),
+        Key::new("drafts", Kind::Flag, "Whether draft pull requests get one")
+            .default(default.drafts),
+        Key::new(
+            "secrets",
+            Kind::words::<MissingSecrets>(),
+            "What it means when a declared secret is set nowhere",
+        )
+        .default(default.secrets.word()),
+        Key::new(
+            "keep",
+            list("binding names", ""),
+            "Bindings that reach production's own things, such as queues, and are kept all the same",
+        )
+        .empty(),
+        Key::new(
+            "vars",
+            Kind::Variables,
+            "Variables every Worker of a preview gets, over its own; `{url:NAME}`, `{pr}`, `{sha}` and `{branch}` in a text \
+             are filled in",
+        )
+        .empty(),
+    ])
+    .tables([smoke_keys()])
+}
+
+fn smoke_keys() -> Table {
+    Table::new(
+        "smoke",
+        "One table per question a preview must answer with 200 before it counts as made.",
+    )
+    .shape(Shape::Many)
+    .keys([
+        Key::new("worker", text("short name", ""), "The Worker that is asked")
+            .required()
+            .example("\"main\""),
+        Key::new("path", Kind::PATH, "What it is asked for")
+            .required()
+            .example("\"/api/search?q=coffee\""),
+        Key::new(
+            "finds",
+            Kind::TEXT,
+            "A text that must be in the answer, such as a row of the seed",
+        )
+        .example("\"Talimena Coffee Roasters\""),
+        Key::new(
+            "reaches",
+            list("short names", ""),
+            "Workers whose version must be named in the answer: the call went through to their previews",
+        )
+        .empty(),
+    ])
+}
+
 /// Reads `[preview]`; `workers` are the short names there are.
 pub(super) fn read_preview(section: &Section<'_>, workers: &[&str]) -> Preview {
     let default = Preview::default();
-    let data = [PreviewData::Isolated, PreviewData::Shared].map(|data| (data.word(), data));
-    let reset = [
-        DataReset::Always,
-        DataReset::Never,
-        DataReset::OnSchemaChange,
-    ]
-    .map(|reset| (reset.word(), reset));
-    let secrets =
-        [MissingSecrets::Warn, MissingSecrets::Require].map(|secrets| (secrets.word(), secrets));
-    let max = section.integer("max", 0..=1000);
+    let max = section.integer("max");
     let smoke = section.sections("smoke");
     let preview = Preview {
-        data: word(section, "data", &data).unwrap_or(default.data),
-        data_reset: word(section, "data_reset", &reset).unwrap_or(default.data_reset),
+        data: section.word("data").unwrap_or(default.data),
+        data_reset: section.word("data_reset").unwrap_or(default.data_reset),
         max: max
             .and_then(|max| max.try_into().ok())
             .unwrap_or(default.max),
         drafts: section.boolean("drafts").unwrap_or(default.drafts),
-        secrets: word(section, "secrets", &secrets).unwrap_or(default.secrets),
+        secrets: section.word("secrets").unwrap_or(default.secrets),
         keep: section.strings("keep").unwrap_or_default(),
         vars: read_vars(section),
         smoke: smoke

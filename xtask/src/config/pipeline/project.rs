@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::config::keys::{Key, Kind, Table};
 use crate::config::section::Section;
 use crate::zone::Zone;
 
@@ -16,8 +17,35 @@ pub struct Project {
     pub time_zone: String,
 }
 
+/// The branch releases come from, when no key says.
+const MAIN_BRANCH: &str = "main";
 /// The time zone of Kiamichi.
 const TIME_ZONE: &str = "America/Chicago";
+
+/// The keys of `[project]`.
+pub(super) fn keys() -> Table {
+    Table::new("project", "What the repo is called, where releases come from, and what time it is for its people.").keys([
+        Key::new(
+            "name",
+            Kind::TEXT,
+            "The project's name. Previews carry it, so that two repos in one account never touch each other's",
+        )
+        .default_in_words("the name of the repo's folder")
+        .example("\"my-project\""),
+        Key::new(
+            "main_branch",
+            Kind::TEXT,
+            "`deploy` refuses a commit that is on neither this branch nor `origin`'s (see `--allow-dirty`)",
+        )
+        .default(MAIN_BRANCH),
+        Key::new(
+            "time_zone",
+            Kind::TEXT,
+            "The time zone of the people, by its name in the tz database: `crons` shows local times, too",
+        )
+        .default(TIME_ZONE),
+    ])
+}
 
 pub(super) fn read(root: &Path, file: &Section<'_>) -> Project {
     let section = file.section("project");
@@ -29,7 +57,7 @@ pub(super) fn read(root: &Path, file: &Section<'_>) -> Project {
         name: text("name")
             .or(folder)
             .unwrap_or_else(|| "project".to_owned()),
-        main_branch: text("main_branch").unwrap_or_else(|| "main".to_owned()),
+        main_branch: text("main_branch").unwrap_or_else(|| MAIN_BRANCH.to_owned()),
         time_zone: section
             .as_ref()
             .and_then(time_zone)

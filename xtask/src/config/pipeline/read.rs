@@ -1,8 +1,8 @@
-//! Reads `pipeline.toml`: a key is valid when this file asks for it, and every default stands here or beside its type.
+//! Reads `pipeline.toml`: what its keys mean. Which there are, and what each may hold, is `keys.rs`.
 
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
+use super::keys::{HEALTH_PATH, PIPELINE};
 use super::preview::read_preview;
 use super::read_policy::{bundle_max, read_allow, read_audit, read_budgets, read_bundle};
 use super::{Bundle, Cloudflare, Database, Deploy, Health, Local, Pipeline, WorkerEntry};
@@ -18,7 +18,7 @@ impl Pipeline {
         let source = Source::read(&root.join("pipeline.toml"), problems)?;
         let table = tree::parse(&source, problems)?;
         let notes = Notes::new(&source);
-        let pipeline = read(root, &Section::root(&notes, &table));
+        let pipeline = read(root, &Section::declared(&notes, &table, &PIPELINE));
         notes.hand_over(problems);
         Some(pipeline)
     }
@@ -174,7 +174,7 @@ fn read_secrets(section: &Section<'_>) -> Vec<(String, Place)> {
 
 /// `health`: a path, or `false` for a worker that answers no requests.
 fn read_health_path(section: &Section<'_>) -> Option<String> {
-    let default = Some("/health".to_owned());
+    let default = Some(HEALTH_PATH.to_owned());
     let node = match section.value("health") {
         None => return default,
         Some(node) => node,
@@ -226,7 +226,7 @@ fn read_database(root: &Path, name: String, section: &Section<'_>) -> Option<Dat
 
 fn read_health(section: &Section<'_>) -> Health {
     let default = Health::default();
-    let status = section.integer("status", 100..=599);
+    let status = section.integer("status");
     let health = Health {
         status: status
             .and_then(|status| status.try_into().ok())
@@ -237,8 +237,8 @@ fn read_health(section: &Section<'_>) -> Health {
         release_field: section
             .text("release_field")
             .unwrap_or(default.release_field),
-        within: positive(section, "within").unwrap_or(default.within),
-        timeout: positive(section, "timeout").unwrap_or(default.timeout),
+        within: section.duration("within").unwrap_or(default.within),
+        timeout: section.duration("timeout").unwrap_or(default.timeout),
     };
     section.reject_unknown();
     health
@@ -253,15 +253,21 @@ fn table<T: Default>(file: &Section<'_>, key: &str, read: fn(&Section<'_>) -> T)
 fn read_deploy(section: &Section<'_>) -> Deploy {
     let default = Deploy::default();
     // 100 % at once is no canary, so it is a mistake rather than another way to say 0.
-    let canary = section.integer("canary", 0..=99);
+    let canary = section.integer("canary");
     let deploy = Deploy {
         canary: canary
             .and_then(|percent| percent.try_into().ok())
             .unwrap_or(default.canary),
-        bake: duration(section, "bake").unwrap_or(default.bake),
-        build_timeout: positive(section, "build_timeout").unwrap_or(default.build_timeout),
-        upload_timeout: positive(section, "upload_timeout").unwrap_or(default.upload_timeout),
-        lease_expiry: positive(section, "lease_expiry").unwrap_or(default.lease_expiry),
+        bake: section.duration("bake").unwrap_or(default.bake),
+        build_timeout: section
+            .duration("build_timeout")
+            .unwrap_or(default.build_timeout),
+        upload_timeout: section
+            .duration("upload_timeout")
+            .unwrap_or(default.upload_timeout),
+        lease_expiry: section
+            .duration("lease_expiry")
+            .unwrap_or(default.lease_expiry),
     };
     section.reject_unknown();
     deploy
@@ -269,7 +275,7 @@ fn read_deploy(section: &Section<'_>) -> Deploy {
 
 fn read_local(section: &Section<'_>) -> Local {
     let default = Local::default();
-    let port = section.integer("port", 0..=65535);
+    let port = section.integer("port");
     let subdomain = section.text("subdomain");
     if subdomain
         .as_deref()
@@ -285,34 +291,6 @@ fn read_local(section: &Section<'_>) -> Local {
             .unwrap_or(default.port),
         subdomain: subdomain.unwrap_or(default.subdomain),
     }
-}
-
-/// A duration such as "90s" or "1h 30m".
-fn duration(section: &Section<'_>, key: &str) -> Option<Duration> {
-    let node = section.value(key)?;
-    let expected = "a duration such as \"30s\" or \"10m\"";
-    let tree::Kind::String(text) = &node.kind else {
-        return section.wrong(key, node, expected);
-    };
-    match humantime::parse_duration(text) {
-        Ok(duration) => Some(duration),
-        Err(_) => {
-            let message = format!("`{}` must be {expected}", section.path_of(key));
-            section.notes.error(section.at(key), message);
-            None
-        }
-    }
-}
-
-/// A duration that is not zero.
-pub(super) fn positive(section: &Section<'_>, key: &str) -> Option<Duration> {
-    let duration = duration(section, key)?;
-    if duration.is_zero() {
-        let message = format!("`{}` must be longer than nothing", section.path_of(key));
-        section.notes.error(section.at(key), message);
-        return None;
-    }
-    Some(duration)
 }
 
 /// A folder of the repo that must exist.

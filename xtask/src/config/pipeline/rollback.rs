@@ -1,5 +1,6 @@
 //! `[rollback]` of `pipeline.toml`.
 
+use crate::config::keys::{Key, Kind, Table};
 use crate::config::section::Section;
 
 /// `[rollback]`.
@@ -13,6 +14,20 @@ impl Default for Rollback {
     fn default() -> Rollback {
         Rollback { postmortem: true }
     }
+}
+
+/// The keys of `[rollback]`.
+pub(super) fn keys() -> Table {
+    let default = Rollback::default();
+    Table::new("rollback", "What comes after a rollback: see [rollback.md](rollback.md).").keys([
+        Key::new(
+            "postmortem",
+            Kind::Flag,
+            "Begin a post-mortem in `docs/postmortems/` after a rollback of production; one on the local cloud does so with \
+             `--postmortem` only",
+        )
+        .default(default.postmortem),
+    ])
 }
 
 pub(super) fn read(section: &Section<'_>) -> Rollback {

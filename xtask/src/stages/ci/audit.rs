@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{Audit, Date};
+use crate::config::{Audit, Date, Word as _};
 use crate::findings::Finding;
 use crate::findings::audit::{self, Answer};
 use crate::stages::ci::packages::{Install, Manager};

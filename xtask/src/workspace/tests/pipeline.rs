@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::*;
+use crate::config::Word as _;
 
 #[test]
 fn pipeline_mistakes() {
