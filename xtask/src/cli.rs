@@ -1,5 +1,6 @@
 //! The command line: flags in, exit code out. Each verb's work is in `stages`.
 
+mod crons;
 mod migrate;
 mod preview;
 mod rollback;
@@ -96,6 +97,8 @@ enum Verb {
     Preview(preview::PreviewArgs),
     /// Take previews down: workers, databases, namespaces and buckets
     Cleanup(preview::CleanupArgs),
+    /// Show when the cron triggers fire: a chart of a day, the next runs, and what differs live
+    Crons(crons::CronsArgs),
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
@@ -207,6 +210,7 @@ pub fn main() -> ExitCode {
 
 fn written(ctx: &Ctx, report: &Report) -> ExitCode {
     if ctx.dry_run {
+        report.tell_answer(&ctx.ui);
         return ExitCode::from(report.exit);
     }
     if let Err(error) = report.write(&ctx.env, &ctx.ui, &ctx.root) {
@@ -283,6 +287,7 @@ impl Verb {
             Verb::Migrate(_) => "migrate",
             Verb::Preview(_) => "preview",
             Verb::Cleanup(_) => "cleanup",
+            Verb::Crons(_) => "crons",
             Verb::Local(_) => "local",
             Verb::Rehearse(_) => "rehearse",
             Verb::Rollback(_) => "rollback",
@@ -298,6 +303,7 @@ impl Verb {
             Verb::Migrate(args) => stages::migrate::migrate(ctx, &args.into()).map(Some),
             Verb::Preview(args) => stages::preview::preview(ctx, &args.into()).map(Some),
             Verb::Cleanup(args) => stages::cleanup::cleanup(ctx, &args.into()).map(Some),
+            Verb::Crons(args) => stages::crons::crons(ctx, &args.into()).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Schema => {
                 let text = serde_json::to_string_pretty(&PIPELINE.schema("pipeline.toml"))?;

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Pipeline, Problems, WorkerEntry, WranglerConfig, suggest};
+use crate::cron::Cron;
 use crate::error::Fail;
 
 /// All workers of the repo and what `pipeline.toml` says about them.
@@ -100,6 +101,19 @@ impl Workspace {
             workers,
         };
         (Some(workspace), problems)
+    }
+
+    /// The cron triggers of all configs: short name, expression as written, and what it means.
+    pub fn crons(&self) -> Vec<(String, String, Cron)> {
+        let of = |worker: &Worker| {
+            let texts = worker.config.crons.clone().unwrap_or_default().into_iter();
+            let name = worker.name.clone();
+            // What cannot be read was refused when the config was.
+            texts.filter_map(move |text| {
+                Some((name.clone(), text.clone(), Cron::parse(&text).ok()?))
+            })
+        };
+        self.workers.iter().flat_map(of).collect()
     }
 
     /// The workers in levels: each level only calls workers of earlier levels (service bindings, Durable Objects of

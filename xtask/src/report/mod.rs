@@ -68,6 +68,10 @@ pub struct Report {
     pub tables: Vec<Table>,
     /// The code the process is going to exit with, 0 included.
     pub exit: u8,
+    /// More of the JSON document, by key, for stages whose result is more than steps.
+    pub more: serde_json::Map<String, Value>,
+    /// The text that was asked for, where the result is a text: it goes to stdout, in place of what is said otherwise.
+    pub answer: Option<String>,
 }
 
 impl Report {
@@ -89,6 +93,8 @@ impl Report {
             facts: Vec::new(),
             tables: Vec::new(),
             exit: 0,
+            more: serde_json::Map::new(),
+            answer: None,
         }
     }
 
@@ -138,7 +144,7 @@ impl Report {
             .iter()
             .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
             .collect();
-        json!({
+        let mut document = json!({
             "stage": self.stage,
             "outcome": self.outcome,
             "exit_code": self.exit,
@@ -147,7 +153,22 @@ impl Report {
             "warnings": self.warnings,
             "facts": facts,
             "tables": tables,
-        })
+        });
+        for (key, value) in &self.more {
+            document[key] = value.clone();
+        }
+        document
+    }
+
+    /// Gives the answer, if there is one, as `--format` wants it. All that a dry run does with a report.
+    pub fn tell_answer(&self, ui: &Ui) {
+        match (&self.answer, ui.format()) {
+            (None, _) => {}
+            (Some(text), Format::Text) => ui.data(text),
+            (Some(_), Format::Json) => {
+                ui.data(&ui.mask().apply_json(&self.json()).to_string());
+            }
+        }
     }
 
     /// What a terminal shows below the finished steps: result, tables, facts, warnings and failures.
@@ -182,10 +203,14 @@ impl Report {
 
     /// Tells all four readers. Fails when a file cannot be written; the terminal and stdout have been served by then.
     pub fn write(&self, env: &Env, ui: &Ui, root: &Path) -> anyhow::Result<PathBuf> {
-        ui.report(&self.text(ui.columns()), &self.failures_text());
-        findings::annotate(ui, &self.steps);
         let mask = ui.mask();
         let json = serde_json::to_string_pretty(&mask.apply_json(&self.json()))?;
+        if self.answer.is_some() && ui.format() == Format::Text {
+            self.tell_answer(ui);
+        } else if self.answer.is_none() {
+            ui.report(&self.text(ui.columns()), &self.failures_text());
+        }
+        findings::annotate(ui, &self.steps);
         if ui.format() == Format::Json {
             ui.data(&json);
         }

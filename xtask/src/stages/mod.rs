@@ -2,6 +2,7 @@
 
 pub mod ci;
 pub mod cleanup;
+pub mod crons;
 pub mod deploy;
 pub mod effects;
 pub mod local;

@@ -169,6 +169,32 @@ pub fn has_databases(cloud: &LocalCloud, workspace: &Workspace) -> bool {
     ids.into_iter().all(|id| state["d1"].get(id).is_some())
 }
 
+/// Fires a cron of a worker (script name), as Cloudflare does; what became of it, or why the cloud refused.
+pub fn run_cron(
+    cloud: &LocalCloud,
+    script: &str,
+    cron: &str,
+) -> anyhow::Result<Result<Value, String>> {
+    let mut request = Request::get(format!("{}/_local/crons/run", cloud.edge));
+    request.method = "POST".to_owned();
+    request.body = Some(json!({"worker": script, "cron": cron}).to_string());
+    request
+        .headers
+        .push(("Content-Type".to_owned(), "application/json".to_owned()));
+    // A cron may run as long as Cloudflare lets it.
+    request.timeout_secs = 900;
+    let answer = match http::send(&request)? {
+        Ok(answer) => answer,
+        Err(lost) => return Ok(Err(lost.message)),
+    };
+    let mut body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    if answer.status < 300 {
+        return Ok(Ok(body));
+    }
+    let said = body["errors"][0]["message"].take();
+    Ok(Err(said.as_str().unwrap_or("no reason given").to_owned()))
+}
+
 /// Stops the cloud whose state is in `state`; false when none runs.
 pub fn stop(state: &Path) -> anyhow::Result<bool> {
     http::installed()?;
