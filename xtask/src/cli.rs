@@ -156,6 +156,9 @@ struct DeployArgs {
     /// How long the canary is watched before the rest follows, e.g. 60s [default: pipeline.toml]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     bake: Option<Duration>,
+    /// Watch the public's requests for so long at the end, e.g. 60s; too many errors put the release back [default: pipeline.toml]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    watch: Option<Duration>,
     /// When the release fails, take the database back to where it was, with all that was written since
     #[arg(long)]
     restore_on_failure: bool,
@@ -344,6 +347,7 @@ impl From<DeployArgs> for deploy::Options {
             steal_lock: args.steal_lock,
             canary: args.canary,
             bake: args.bake,
+            watch: args.watch,
             restore_on_failure: args.restore_on_failure,
         }
     }

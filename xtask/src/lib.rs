@@ -26,5 +26,6 @@ pub mod stages;
 pub mod target;
 pub mod tools;
 pub mod ui;
+pub mod watch;
 pub mod workspace;
 pub mod zone;

@@ -1,5 +1,7 @@
 //! The flags of `rollback`.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::stages::rollback;
@@ -24,6 +26,9 @@ pub(super) struct RollbackArgs {
     /// Take the deploy lease, whoever has it
     #[arg(long)]
     steal_lock: bool,
+    /// Watch the public's requests for so long afterwards, e.g. 60s, and tell the share of errors [default: pipeline.toml]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["list", "revert"])]
+    watch: Option<Duration>,
     /// Begin a post-mortem in docs/postmortems/ [default: in production, see pipeline.toml]
     #[arg(long, value_name = "SLUG", num_args = 0..=1, conflicts_with = "no_postmortem")]
     postmortem: Option<Option<String>>,
@@ -58,6 +63,7 @@ impl From<RollbackArgs> for rollback::Options {
             force: args.force,
             yes: args.yes,
             steal_lock: args.steal_lock,
+            watch: args.watch,
             postmortem: args.postmortem,
             no_postmortem: args.no_postmortem,
             revert: args.revert.map(|commit| rollback::Revert {

@@ -23,8 +23,8 @@ pub use keys::Word;
 pub use pipeline::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Cloudflare,
     DataReset, Database, Deploy, Health, Local, MissingSecrets, Offline, PIPELINE, Pipeline,
-    Preview, PreviewData, PreviewSmoke, Project, Rollback, WorkerEntry, WorkersPlan, allowed,
-    allowed_before, unknown_allows,
+    Preview, PreviewData, PreviewSmoke, Project, Rollback, Watch, WorkerEntry, WorkersPlan,
+    allowed, allowed_before, unknown_allows,
 };
 pub use routes::Route;
 pub use source::{Place, Problem, Problems};

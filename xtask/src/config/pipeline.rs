@@ -10,6 +10,7 @@ mod project;
 mod read;
 mod read_policy;
 mod rollback;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use self::policy::{
 pub use self::preview::{DataReset, MissingSecrets, Preview, PreviewData, PreviewSmoke};
 pub use self::project::Project;
 pub use self::rollback::Rollback;
+pub use self::watch::Watch;
 use super::source::Place;
 
 /// The whole of `pipeline.toml`.
@@ -43,6 +45,8 @@ pub struct Pipeline {
     pub preview: Preview,
     /// `[rollback]`.
     pub rollback: Rollback,
+    /// `[watch]`.
+    pub watch: Watch,
     /// `[local]`.
     pub local: Local,
     /// `[audit]`.

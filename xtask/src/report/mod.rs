@@ -66,6 +66,8 @@ pub struct Report {
     pub facts: Vec<(String, String)>,
     /// Results in rows: workers with versions and URLs.
     pub tables: Vec<Table>,
+    /// More values for the later steps of a workflow.
+    pub outputs: Vec<(&'static str, String)>,
     /// The code the process is going to exit with, 0 included.
     pub exit: u8,
     /// More of the JSON document, by key, for stages whose result is more than steps.
@@ -92,6 +94,7 @@ impl Report {
             warnings: Vec::new(),
             facts: Vec::new(),
             tables: Vec::new(),
+            outputs: Vec::new(),
             exit: 0,
             more: serde_json::Map::new(),
             answer: None,
@@ -232,12 +235,16 @@ impl Report {
     fn github_output(&self) -> String {
         let release = self.release.as_deref().unwrap_or_default();
         let one_line = |text: &str| text.replace(['\n', '\r'], " ");
-        format!(
+        let mut text = format!(
             "stage={}\noutcome={}\nrelease={}\n",
             one_line(&self.stage),
             self.outcome.word(),
             one_line(release)
-        )
+        );
+        for (name, value) in &self.outputs {
+            text.push_str(&format!("{name}={}\n", one_line(value)));
+        }
+        text
     }
 
     /// `deploy: success, release r-1, 14 steps (10 passed, 4 skipped) in 12.3s`

@@ -163,6 +163,9 @@ impl Effects<'_> {
     fn request(&self, probe: &Probe, timeout: Duration) -> Request {
         let mut request = Request::get(&probe.url);
         request.timeout_secs = timeout.as_secs();
+        // By this our own questions are told from the public's.
+        let name = ("User-Agent".to_owned(), http::USER_AGENT.to_owned());
+        request.headers.push(name);
         if let Some(edge) = &self.target.edge {
             // The local edge speaks plain HTTP for every host name.
             request.url = probe.url.replacen("https://", "http://", 1);

@@ -47,14 +47,19 @@ pub fn rehearse(ctx: &Ctx, stop: bool) -> anyhow::Result<Report> {
     let state = inner.state().join("local-cloud");
     local_cloud::start(&inner, &settings, &state)?;
 
+    let options = deploy::Options {
+        // There is no public here to be watched.
+        watch: Some(Duration::ZERO),
+        ..deploy::Options::default()
+    };
     ctx.ui.info("\nfirst release: every worker is new");
-    let first = deploy::deploy(&inner, &deploy::Options::default())?;
+    let first = deploy::deploy(&inner, &options)?;
     let mut report = first;
     if report.exit == 0 {
         let changed = change_one(&copy, &workspace)?;
         ctx.ui
             .info(&format!("\nsecond release: {changed} has changed"));
-        let second = deploy::deploy(&inner, &deploy::Options::default())?;
+        let second = deploy::deploy(&inner, &options)?;
         report = join(report, second);
     }
     report.stage = STAGE.to_owned();

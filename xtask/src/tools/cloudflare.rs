@@ -179,10 +179,7 @@ impl Cloudflare {
     fn request(&self, call: &Call) -> Request {
         let mut headers = vec![
             ("Authorization".to_owned(), format!("Bearer {}", self.token)),
-            (
-                "User-Agent".to_owned(),
-                concat!("xtask/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ),
+            ("User-Agent".to_owned(), http::USER_AGENT.to_owned()),
         ];
         if call.body.is_some() {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));

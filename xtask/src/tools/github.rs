@@ -187,7 +187,7 @@ impl Github {
             header("Authorization", &format!("Bearer {}", self.token)),
             header("Accept", "application/vnd.github+json"),
             header("X-GitHub-Api-Version", "2022-11-28"),
-            header("User-Agent", concat!("xtask/", env!("CARGO_PKG_VERSION"))),
+            header("User-Agent", http::USER_AGENT),
         ];
         if call.body.is_some() {
             headers.push(header("Content-Type", "application/json"));

@@ -13,6 +13,9 @@ use crate::error::Fail;
 /// A body longer than this goes through a file: older curls limit the length of a config line to 100 kB.
 const INLINE_BODY_MAX: usize = 60_000;
 
+/// How the pipeline calls itself, in every request of its own.
+pub const USER_AGENT: &str = concat!("xtask/", env!("CARGO_PKG_VERSION"));
+
 /// One request.
 #[derive(Clone, Debug, Default)]
 pub struct Request {

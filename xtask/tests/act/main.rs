@@ -108,9 +108,11 @@ fn ci_tells_the_truth_and_repeats_nothing() {
     );
 }
 
+/// A push ships; a second release and the way back are started by hand, with inputs.
 #[test]
-fn deploy_ships_main() {
-    let world = World::new();
+fn deploy_ships_main_and_rollback_takes_it_back() {
+    let mut world = World::new();
+    world.start_cloud();
     let run = world.act("push", "deploy", r#"{"ref": "refs/heads/main"}"#, xtask());
     run.expect_success();
     assert_eq!(run.xtask_calls(), ["deploy"]);
@@ -124,6 +126,43 @@ fn deploy_ships_main() {
             "no `{verified}` in {passed:?}"
         );
     }
+    let serving = || {
+        let path = "/workers/scripts/kiamichi-biz-connect/deployments";
+        let answer = world.cloud().result("GET", path, None);
+        answer["deployments"][0]["versions"].clone()
+    };
+    let first = serving();
+
+    let by_hand = |workflow: &str, inputs: &str| {
+        let payload = format!(r#"{{"ref": "refs/heads/main", "inputs": {inputs}}}"#);
+        let run = world.act("workflow_dispatch", workflow, &payload, xtask());
+        run.expect_success();
+        run
+    };
+    let change = "\nReflect.set(globalThis, \"release\", 2);\n";
+    world.replace("workers/main/src/index.ts", "\n", change);
+    let run = by_hand(
+        "deploy",
+        r#"{"canary": "", "force": "false", "watch": "1s"}"#,
+    );
+    assert_eq!(run.xtask_calls(), ["deploy --watch 1s"]);
+    let report = run.report("deploy");
+    assert_eq!(report["facts"]["result"], "1 of 4 workers changed");
+    assert!(steps(report, &["passed"]).contains("watch"), "{report}");
+    assert_ne!(serving(), first);
+
+    let run = by_hand("rollback", r#"{"list": "true"}"#);
+    assert_eq!(run.xtask_calls(), ["rollback --yes --list"]);
+    assert!(run.said.contains("status"), "{}", run.said);
+    let inputs =
+        r#"{"to": "1", "restore-db": "false", "force": "false", "postmortem": "Slow pages"}"#;
+    let run = by_hand("rollback", inputs);
+    let call = "rollback --yes --to 1 --postmortem Slow pages";
+    assert_eq!(run.xtask_calls(), [call]);
+    assert_eq!(serving(), first);
+    // The checkout is gone with the job, the post-mortem is not.
+    let kept = run.artifact("postmortem");
+    assert!(kept.ends_with("-slow-pages.md"), "{kept}");
 }
 
 /// The inputs reach the verb as flags, whole, and only when they are given.
@@ -138,8 +177,8 @@ fn deploy_hands_its_inputs_over() {
     };
     assert_eq!(seen(r#"{"canary": "", "force": "false"}"#), "deploy");
     assert_eq!(
-        seen(r#"{"canary": "10", "force": "true"}"#),
-        "deploy --canary 10 --force"
+        seen(r#"{"canary": "10", "force": "true", "watch": "60s"}"#),
+        "deploy --canary 10 --watch 60s --force"
     );
     // One argument, whatever it holds: the verb refuses it, no shell runs it.
     assert_eq!(
@@ -169,7 +208,13 @@ fn migrate_and_rollback_hand_their_inputs_over() {
         "rollback --yes"
     );
     assert_eq!(
-        rollback(r#"{"to": "4", "restore-db": "true", "force": "false", "list": "false"}"#),
-        "rollback --yes --to 4 --restore-db"
+        rollback(
+            r#"{"to": "4", "restore-db": "true", "force": "false", "watch": "60s", "postmortem": "Slow; pages"}"#
+        ),
+        "rollback --yes --to 4 --restore-db --watch 60s --postmortem Slow; pages"
+    );
+    assert_eq!(
+        rollback(r#"{"only": "main", "force": "true"}"#),
+        "rollback --yes --only main --force"
     );
 }

@@ -189,6 +189,8 @@ pub struct Run {
     pub calls: Vec<String>,
     /// The reports of all jobs: the job's name, and the report.
     reports: Vec<(String, Value)>,
+    /// Artifacts that were kept: the artifact's name, and the file's.
+    artifacts: Vec<(String, String)>,
 }
 
 impl Run {
@@ -207,7 +209,18 @@ impl Run {
             reports.push((job, serde_json::from_str(&text).expect("a report is JSON")));
         }
         let calls = fs::read_to_string(store.join("calls")).unwrap_or_default();
+        let list = |folder: &Path| -> Vec<String> {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+            entries.map(name).collect()
+        };
+        let artifacts = store.join("artifacts");
+        let kept = list(&artifacts).into_iter().flat_map(|name| {
+            let files = list(&artifacts.join(&name)).into_iter();
+            files.map(move |file| (name.clone(), file))
+        });
         let run = Run {
+            artifacts: kept.collect(),
             success: output.status.success(),
             said,
             calls: calls.lines().map(str::to_owned).collect(),
@@ -236,6 +249,14 @@ impl Run {
         let mut calls: Vec<&str> = calls.collect();
         calls.sort_unstable();
         calls
+    }
+
+    /// The file of the one artifact with this name.
+    #[track_caller]
+    pub fn artifact(&self, artifact: &str) -> &str {
+        let found = self.artifacts.iter().find(|(name, _)| name == artifact);
+        let (_, file) = found.unwrap_or_else(|| panic!("no artifact `{artifact}`:\n{}", self.said));
+        file
     }
 
     /// The report of the one job with this name.

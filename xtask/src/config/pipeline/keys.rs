@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::keys_policy::{allow, audit, budgets, bundle};
-use super::{Deploy, Health, Local, preview, project, rollback};
+use super::{Deploy, Health, Local, preview, project, rollback, watch};
 use crate::config::keys::{Key, Kind, Shape, Table, in_words};
 
 /// `pipeline.toml`.
@@ -56,6 +56,7 @@ fn file() -> Table {
         deploy(),
         preview::keys(),
         rollback::keys(),
+        watch::keys(),
         local(),
         audit(),
         allow(),

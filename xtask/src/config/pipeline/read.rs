@@ -58,6 +58,7 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         databases: databases.collect(),
         health: table(file, "health", read_health),
         rollback: table(file, "rollback", super::rollback::read),
+        watch: table(file, "watch", super::watch::read),
         deploy: table(file, "deploy", read_deploy),
         local: table(file, "local", read_local),
         audit: file

@@ -17,8 +17,8 @@ use crate::tools::wrangler::Wrangler;
 const PUT_BACK_ROUNDS: usize = 3;
 
 impl Release<'_> {
-    /// Puts the new versions beside the old ones at 0 % and asks them for their health. Traffic is not touched, and on
-    /// a failure what was staged is taken down again.
+    /// Puts the new versions beside the old ones at 0 %, asks them for their health, and begins to listen. Traffic is not
+    /// touched, and on a failure what was staged is taken down again.
     pub fn stage_and_smoke(&mut self) -> anyhow::Result<()> {
         let cloud = &self.target.cloudflare;
         let stage = plans::stage(cloud, &self.parts, &self.id);
@@ -26,7 +26,10 @@ impl Release<'_> {
         let smoke = plans::smoke(&self.parts, health, &self.id, |part, triggers| {
             self.url(part, triggers)
         });
-        let result = self.run(&stage).and_then(|()| self.run(&smoke));
+        let result = self
+            .run(&stage)
+            .and_then(|()| self.run(&smoke))
+            .and_then(|()| self.listen());
         if result.is_err() {
             // A Ctrl-C may have got us here; what was staged is taken down all the same.
             self.ctx.interrupt.reset();
@@ -102,7 +105,8 @@ impl Release<'_> {
         let verify = plans::verify(&self.parts, health, &self.id, |part, triggers| {
             self.url(part, triggers)
         });
-        self.run(&verify)
+        self.run(&verify)?;
+        self.watch_live()
     }
 
     /// Watches the canary: its health is asked for at the beginning, in between and at the end.

@@ -11,6 +11,7 @@ pub(in crate::stages) mod release;
 mod tests;
 pub(in crate::stages) mod triggers;
 mod upload;
+mod watch;
 
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Options {
     pub canary: Option<u8>,
     /// How long the canary is watched.
     pub bake: Option<Duration>,
+    /// How long live events are watched after the promotion, instead of what pipeline.toml says.
+    pub watch: Option<Duration>,
     /// Take the databases back to their restore points when the release fails.
     pub restore_on_failure: bool,
 }

@@ -15,6 +15,7 @@ use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, holder, short};
 use crate::stages::deploy::triggers;
 use crate::ui::Format;
+use crate::watch;
 
 impl Release<'_> {
     /// Writes the record of a release that serves. Not needed when nothing changed and the record is there.
@@ -224,6 +225,7 @@ impl Release<'_> {
             ),
         }
         report.tables.push(self.workers_table(ending.is_ok()));
+        report.tables.extend(self.seen.table());
         if let Err(error) = ending {
             if exit_of(&error) == Exit::Bug {
                 return Err(error);
@@ -349,7 +351,10 @@ impl Release<'_> {
             triggers::settings(cloud, &parts),
             plans::verify(&parts, health, &self.id, url),
         ];
-        for phase in phases {
+        let limits = &self.workspace.pipeline.watch;
+        let window = watch::window(self.options.watch, limits);
+        let watched = window.map(|window| watch::plan(STAGE, window));
+        for phase in phases.into_iter().chain(watched) {
             plan.notes.extend(phase.notes);
             plan.steps.extend(phase.steps);
         }

@@ -22,6 +22,7 @@ use crate::target::Target;
 use crate::tools::cloudflare::Call;
 use crate::tools::git::Head;
 use crate::tools::wrangler::Wrangler;
+use crate::watch::{Seen, Watch};
 use crate::workspace::{Worker, Workspace};
 
 /// A release under way.
@@ -49,6 +50,10 @@ pub struct Release<'a> {
     /// What a reader should know but need not act on.
     pub(super) notes: BTreeSet<String>,
     pub(super) wrangler: Wrangler,
+    /// Open from the staging on, when the release is to be watched.
+    pub(super) watch: Option<Watch<'a>>,
+    /// What was heard.
+    pub(super) seen: Seen,
 }
 
 impl<'a> Release<'a> {
@@ -94,6 +99,8 @@ impl<'a> Release<'a> {
             warnings: workspace.warnings.clone(),
             notes: BTreeSet::new(),
             wrangler,
+            watch: None,
+            seen: Seen::default(),
         };
         release.refresh()?;
         Ok(release)

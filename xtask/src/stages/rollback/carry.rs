@@ -13,6 +13,7 @@ use crate::stages::rollback::carrier::Carrier;
 use crate::stages::rollback::facts::{self, Rollback};
 use crate::stages::rollback::history::shown;
 use crate::stages::rollback::plans::{self, STAGE};
+use crate::stages::rollback::record::POSTMORTEM;
 use crate::stages::rollback::restore::{self, Ledger, Restore};
 
 /// How often a change whose requests got lost is planned anew from what is live.
@@ -56,8 +57,11 @@ impl Rollback<'_> {
         let ended = begun.is_none_or(|record| record.status == Status::Live);
         if self.nothing_to_do() && ended {
             self.said("result", "nothing to do: all of it serves already");
-            return self.verify();
+            let watch = self.listen()?;
+            self.verify()?;
+            return self.watch(watch, None);
         }
+        let watch = self.listen()?;
         let mut record = self.begin(who)?;
         if let Err(error) = self.change(who, &mut record) {
             let fail = match error.downcast::<HalfRestored>() {
@@ -87,17 +91,22 @@ impl Rollback<'_> {
             .why(format!("{error:#}"))
             .fix("run the same command again: it changes nothing and writes the record")
         })?;
-        match self.postmortem(&record) {
+        let verified = verified.and_then(|()| self.watch(watch, Some(&mut record)));
+        self.begin_postmortem(&record);
+        verified
+    }
+
+    fn begin_postmortem(&mut self, record: &Record) {
+        match self.postmortem(record) {
             Ok(Some(path)) => {
                 let shown = path.strip_prefix(&self.ctx.root).unwrap_or(&path);
-                self.said("post-mortem", shown.display().to_string());
+                self.said(POSTMORTEM, shown.display().to_string());
             }
             Ok(None) => {}
             Err(error) => self
                 .warnings
                 .push(format!("no post-mortem was begun: {error:#}")),
         }
-        verified
     }
 
     /// Versions, then triggers, then databases: what the old code writes before its database is back is taken back too.

@@ -18,6 +18,7 @@ use crate::stages::rollback::history::{Goal, History, Wish};
 use crate::stages::rollback::{Options, durable, restore};
 use crate::target::Target;
 use crate::tools::cloudflare::Cloudflare;
+use crate::watch::Seen;
 use crate::workspace::{Worker, Workspace};
 
 const LEASE_SQL: &str = "SELECT token FROM xtask_lease WHERE name = 'deploy'";
@@ -49,6 +50,8 @@ pub struct Rollback<'a> {
     pub(super) notes: Vec<String>,
     /// Facts for the report.
     pub(super) said: Vec<(String, String)>,
+    /// What was heard of what serves again.
+    pub(super) seen: Seen,
 }
 
 /// What is read before the lease is taken: by whom the last rollback was begun, should it not have ended.
@@ -204,6 +207,7 @@ impl<'a> Rollback<'a> {
             warnings: workspace.warnings.clone(),
             notes,
             said: Vec::new(),
+            seen: Seen::default(),
         };
         if options.restore_db {
             rollback.restores = restore::find(&rollback)?;

@@ -16,6 +16,9 @@ mod restore;
 mod revert;
 #[cfg(test)]
 mod tests;
+mod watch;
+
+use std::time::Duration;
 
 use crate::context::Ctx;
 use crate::error::Fail;
@@ -40,6 +43,8 @@ pub struct Options {
     pub yes: bool,
     /// Take the lease whoever has it.
     pub steal_lock: bool,
+    /// How long live events are watched afterwards, instead of what pipeline.toml says.
+    pub watch: Option<Duration>,
     /// Begin a post-mortem, by this name.
     pub postmortem: Option<Option<String>>,
     /// Begin none.

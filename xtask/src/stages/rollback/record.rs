@@ -14,6 +14,10 @@ use crate::stages::rollback::facts::{self, Rollback};
 use crate::stages::rollback::history::shown;
 use crate::stages::rollback::plans::{self, STAGE};
 use crate::ui::Format;
+use crate::watch;
+
+/// The fact that names the file of a post-mortem.
+pub(super) const POSTMORTEM: &str = "post-mortem";
 
 impl Rollback<'_> {
     /// Writes the record of this rollback, as one that has not ended.
@@ -144,12 +148,16 @@ impl Rollback<'_> {
         }
         for (name, value) in &self.said {
             report.fact(name, value);
+            if name == POSTMORTEM {
+                report.outputs.push(("postmortem", value.clone()));
+            }
         }
         let in_place = match &ending {
             Ok(()) => true,
             Err(error) => exit_of(error) == Exit::Check,
         };
         report.tables.push(self.workers_table(in_place));
+        report.tables.extend(self.seen.table());
         if let Err(error) = ending {
             if exit_of(&error) == Exit::Bug {
                 return Err(error);
@@ -224,6 +232,8 @@ impl Rollback<'_> {
         let mut phases = vec![flips];
         phases.extend(triggers);
         phases.extend([plans::restores(&restores), self.verify_plan()]);
+        let window = watch::window(self.options.watch, &self.workspace.pipeline.watch);
+        phases.extend(window.map(|window| watch::plan(STAGE, window)));
         for phase in phases {
             plan.notes.extend(phase.notes);
             plan.steps.extend(phase.steps);
