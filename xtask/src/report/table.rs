@@ -91,15 +91,24 @@ fn widths(rows: &[Vec<String>], window: usize) -> Option<Vec<usize>> {
         .map(|widest| widest.unwrap_or(0))
         .collect();
     let gaps = GAP * columns.saturating_sub(1);
+    let whole: Vec<bool> = (0..columns)
+        .map(|column| rows.iter().any(|row| is_address(&row[column])))
+        .collect();
     while widths.iter().sum::<usize>() + gaps > window {
         // The widest column gives way first.
-        let widest = widths.iter_mut().max()?;
+        let giving = widths.iter_mut().zip(&whole).filter(|(_, whole)| !**whole);
+        let widest = giving.map(|(width, _)| width).max()?;
         if *widest <= COLUMN_MIN {
             return None;
         }
         *widest -= 1;
     }
     Some(widths)
+}
+
+/// An address is there to be opened or copied: cut, it is worth nothing.
+fn is_address(cell: &str) -> bool {
+    cell.contains("://")
 }
 
 fn aligned_row(row: &[String], widths: &[usize]) -> String {
@@ -121,7 +130,11 @@ fn blocks(rows: &[Vec<String>], window: usize) -> Vec<String> {
             .filter(|(_, cell)| !cell.is_empty());
         cells.enumerate().map(|(index, (heading, cell))| {
             let mark = if index == 0 { "- " } else { "  " };
-            fit(&format!("{mark}{heading}: {cell}"), window)
+            let line = format!("{mark}{heading}: {cell}");
+            match is_address(cell) {
+                true => line,
+                false => fit(&line, window),
+            }
         })
     });
     lines.collect()

@@ -90,18 +90,18 @@ fn a_narrow_window_squeezes_columns_then_gives_them_up() {
     let table = &report().tables[0];
     expect![[r#"
         workers
-        worker          version    url
-        main            v-1        https://kiam…
-        business-agent  unchanged  https://app.…
+        worker    version   url
+        main      v-1       https://kiamichibizconnect.com
+        busines…  unchang…  https://app.kiamichibizconnect.com
 
         workers
         - worker: main
           version: v-1
-          url: https://ki…
+          url: https://kiamichibizconnect.com
         - worker: busines…
           version: unchan…
-          url: https://ap…"#]]
-    .assert_eq(&format!("{}\n\n{}", table.text(40), table.text(18)));
+          url: https://app.kiamichibizconnect.com"#]]
+    .assert_eq(&format!("{}\n\n{}", table.text(54), table.text(18)));
 }
 
 #[test]

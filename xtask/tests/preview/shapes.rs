@@ -173,7 +173,7 @@ fn every_shape_of_worker_is_previewed() {
         .ok();
     assert_eq!(counted["count"], 1);
     assert_eq!(world.edge_get(&host("right"), "/room").ok()["count"], 2);
-    run.says("the crons of left do not run (0 6 * * *)")
+    run.says("the crons of left do not run (`0 6 * * *`)")
         .says("left does not answer at left.example");
 
     // The same again changes nothing, and a second preview is another world.

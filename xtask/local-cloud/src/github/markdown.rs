@@ -150,13 +150,19 @@ impl<'a> Shown<'a> {
                 self.plain -= 1;
                 self.push(Event::End(TagEnd::CodeBlock));
             }
-            Event::Text(text) if self.plain == 0 => self.text(&text),
+            Event::Text(text) if self.plain == 0 && !self.is_verbatim() => self.text(&text),
             other => self.push(other),
         }
     }
 
     fn push(&mut self, event: Event<'a>) {
         self.events.push_back(event);
+    }
+
+    /// Inside these tags GitHub links nothing and notifies nobody.
+    fn is_verbatim(&self) -> bool {
+        let verbatim = ["a", "code", "pre", "tt"];
+        self.open.iter().any(|tag| verbatim.contains(tag))
     }
 
     /// Text, with what GitHub would link in it: addresses, and mentions, which would notify somebody.

@@ -243,10 +243,10 @@ impl Making<'_> {
         match self.subject.key {
             Key::Pr(number) => {
                 format!(
-                    "removed when the pull request is closed, or by `cargo xtask cleanup --pr {number}`"
+                    "It is removed when the pull request is closed, or by `cargo xtask cleanup --pr {number}`."
                 )
             }
-            Key::None => "removed by `cargo xtask cleanup`".to_owned(),
+            Key::None => "`cargo xtask cleanup` removes it.".to_owned(),
         }
     }
 

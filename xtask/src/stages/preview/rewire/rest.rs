@@ -115,7 +115,8 @@ impl Work<'_> {
     /// What calls a Worker in production, and what leaves it there.
     pub(super) fn triggers(&mut self) {
         let triggers = self.table.remove("triggers").unwrap_or_default();
-        let crons: Vec<&str> = list(&triggers["crons"]).filter_map(Value::as_str).collect();
+        let crons = list(&triggers["crons"]).filter_map(Value::as_str);
+        let crons: Vec<String> = crons.map(|cron| format!("`{cron}`")).collect();
         if !crons.is_empty() {
             self.not_covered(&format!(
                 "the crons of {{}} do not run ({})",

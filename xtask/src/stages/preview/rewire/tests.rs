@@ -154,7 +154,7 @@ fn nothing_calls_a_preview_and_vars_are_laid_over() {
         &policy,
         expect![[r#"
             {"name":"site","vars":{"API":"https://api-pr-7-preview.x.workers.dev/v1 for 7 {kept}","MODE":"x","DEBUG":true}}
-            not covered: the crons of site do not run (0 6 * * *)
+            not covered: the crons of site do not run (`0 6 * * *`)
             not covered: site does not answer at b.example/*, shop.example, a.example/*
             not covered: the containers of site are left out
             not covered: the logs of site are not pushed anywhere"#]],
