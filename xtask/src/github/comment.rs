@@ -84,6 +84,7 @@ fn opening(summary: &PreviewSummary) -> String {
         Outcome::Ready => ("✅", "is ready"),
         Outcome::Failed(_) => ("❌", "failed"),
         Outcome::Skipped(_) => ("⏭️", "was not made"),
+        Outcome::Removing => ("🧹", "is being removed"),
         Outcome::Removed => ("🧹", "was removed"),
         Outcome::PartlyRemoved(_) => ("⚠️", "was not removed completely"),
     };
@@ -107,7 +108,10 @@ fn opening(summary: &PreviewSummary) -> String {
 
 /// True when there is a preview, or may be one.
 fn stands(summary: &PreviewSummary) -> bool {
-    !matches!(summary.outcome, Outcome::Removed | Outcome::Skipped(_))
+    !matches!(
+        summary.outcome,
+        Outcome::Removing | Outcome::Removed | Outcome::Skipped(_)
+    )
 }
 
 fn facts(summary: &PreviewSummary) -> String {

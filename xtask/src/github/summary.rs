@@ -58,6 +58,8 @@ pub enum Outcome {
     Failed(String),
     /// It was not made, and that is right (a fork, a draft, the quota); the reason.
     Skipped(String),
+    /// It is being taken down.
+    Removing,
     /// It was taken down.
     Removed,
     /// It should have been taken down, and some of it is still there: what, one line each.

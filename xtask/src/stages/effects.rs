@@ -101,7 +101,8 @@ impl Effects<'_> {
             })?,
         };
         match outcome {
-            Err(error) if rest.tolerate.contains(&error.code) => {
+            // Behind a 5xx nothing is known to be so: a code may stand for an error of the service, too.
+            Err(error) if error.status < 500 && rest.tolerate.contains(&error.code) => {
                 io.note("already so");
                 Ok(Value::Null)
             }

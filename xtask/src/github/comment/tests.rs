@@ -127,12 +127,13 @@ fn hostile(text: &str) -> PreviewSummary {
     }
 }
 
-fn outcomes(text: &str) -> [Outcome; 6] {
+fn outcomes(text: &str) -> [Outcome; 7] {
     [
         Outcome::Building,
         Outcome::Ready,
         Outcome::Failed(text.to_owned()),
         Outcome::Skipped(text.to_owned()),
+        Outcome::Removing,
         Outcome::Removed,
         Outcome::PartlyRemoved(vec![text.to_owned()]),
     ]

@@ -7,15 +7,16 @@ mod runner;
 mod stale;
 mod stores;
 mod tell;
+mod teller;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::context::{CloudKind, Ctx};
 use crate::error::{Exit, Fail};
-use crate::github::{Access, PullRequest, access, event};
+use crate::github::{PullRequest, access, event};
 use crate::plan::Plan;
 use crate::preview::Key;
 use crate::report::{Report, Table, plan_json, plan_text};
@@ -24,6 +25,7 @@ use crate::stages::cleanup::found::{Found, Scope, Wanted};
 use crate::stages::cleanup::runner::CleanupRunner;
 use crate::stages::cleanup::stale::Stale;
 use crate::stages::cleanup::tell::Fate;
+use crate::stages::cleanup::teller::Teller;
 use crate::stages::effects::Effects;
 use crate::target::Target;
 use crate::ui::Format;
@@ -80,15 +82,30 @@ pub fn cleanup(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     if ctx.dry_run {
         return Ok(dry_run(ctx, cleanup.plan, &found, &stale));
     }
+    let teller = Teller {
+        ctx,
+        workspace: &workspace,
+        access: &access,
+        stale: &stale,
+        started,
+    };
+    let first = teller.first(&found);
     let runner = CleanupRunner {
         effects: Effects { target: &target },
         emptied: cleanup.emptied,
     };
     let outcome = ctx.run_all(&cleanup.plan, &runner);
-    let fates = fates(&found, &outcome, &stale);
+    let fates = fates(&found, Some(&outcome), &stale);
     let mut report = report(&found, &outcome, &stale, &fates);
+    if let Some(first) = first {
+        report.add(&first);
+    }
     if !outcome.interrupted {
-        tell(ctx, (&workspace, &access), &fates, started, &mut report)?;
+        teller.last(&fates, &mut report);
+        if options.stale && report.exit != 0 {
+            // What is gone is not looked for again.
+            report.fact("if only GitHub was not told", "cargo xtask cleanup --pr N");
+        }
     }
     Ok(report)
 }
@@ -148,11 +165,11 @@ fn kept(stale: &Stale) -> Option<String> {
     (!open.is_empty()).then(|| format!("open, so kept: pull request {}", open.join(", ")))
 }
 
-/// What became of each preview.
-fn fates(found: &Found, outcome: &Outcome, stale: &Stale) -> Vec<Fate> {
+/// What became of each preview; without an outcome, what stands of it.
+fn fates(found: &Found, outcome: Option<&Outcome>, stale: &Stale) -> Vec<Fate> {
     let gone = |id: &str| {
         outcome
-            .step(id)
+            .and_then(|outcome| outcome.step(id))
             .is_some_and(|step| step.status.lets_others_start())
     };
     let of = |key: Key| {
@@ -227,55 +244,4 @@ fn report(found: &Found, outcome: &Outcome, stale: &Stale, fates: &[Fate]) -> Re
         report.fail(Exit::Remote as u8);
     }
     report
-}
-
-/// Tells GitHub. Not to be able to is a warning in CI, where the comment is what people look at.
-fn tell(
-    ctx: &Ctx,
-    (workspace, access): (&Workspace, &Access),
-    fates: &[Fate],
-    started: SystemTime,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let github = match access {
-        Access::Open(github) => github,
-        Access::None(why) => {
-            let text = format!("GitHub was not told: {why}");
-            match ctx.env.github_actions {
-                true => report.warn(text),
-                false => report.fact("note", text),
-            }
-            return Ok(());
-        }
-    };
-    let mut known = Vec::new();
-    let mut pulls = BTreeMap::new();
-    for fate in fates {
-        let Key::Pr(number) = fate.key else { continue };
-        // The local GitHub knows the pull requests somebody made there, and a rehearsal need not have one.
-        if ctx.cloud == CloudKind::Local && fate.pull.is_none() {
-            match github.pull(number) {
-                Ok(Some(pull)) => drop(pulls.insert(number, pull)),
-                Ok(None) => continue,
-                Err(_) => {}
-            }
-        }
-        known.push(Fate {
-            key: fate.key,
-            left: fate.left.clone(),
-            standing: fate.standing.clone(),
-            pull: fate.pull.clone().or(pulls.remove(&number)),
-        });
-    }
-    let (plan, runner) = tell::plan(ctx, workspace, github, &known, started);
-    if plan.steps.is_empty() {
-        return Ok(());
-    }
-    let outcome = ctx.run_all(&plan, &runner);
-    let before = report.exit;
-    report.add(&outcome);
-    if before != 0 {
-        report.fail(before);
-    }
-    Ok(())
 }

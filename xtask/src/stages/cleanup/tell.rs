@@ -1,5 +1,6 @@
-//! What GitHub is told after a clean-up: the deployments are over, and the comment says what became of the preview. A pull
-//! request that has no comment gets none now.
+//! What GitHub is told of a clean-up: before it that the deployments are over and the preview goes, so that no run that ends
+//! half-way leaves a comment that says it is ready; after it what became of the preview. A pull request that has no comment
+//! gets none now.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::context::Ctx;
 use crate::github::{self, Outcome, PreviewSummary, PullRequest, Status, WorkerSummary, comment};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, OnFailure, Plan, Step};
 use crate::preview::{Key, names};
 use crate::run::{Io, Runner};
 use crate::stages::cleanup::STAGE;
@@ -39,37 +40,53 @@ pub struct TellRunner<'a> {
     messages: BTreeMap<String, Message>,
 }
 
+/// When something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Nothing is deleted yet. What cannot be said now is said at the end, if then.
+    Before,
+    /// What could be deleted is.
+    After,
+}
+
 /// Plans what is said about these previews.
 pub fn plan<'a>(
-    ctx: &Ctx,
-    workspace: &Workspace,
+    (ctx, workspace): (&Ctx, &Workspace),
     github: &'a Github,
     fates: &[Fate],
     started: SystemTime,
+    when: When,
 ) -> (Plan, TellRunner<'a>) {
     let mut plan = Plan::new(STAGE);
     let mut messages = BTreeMap::new();
     let mut push = |id: String, goal: String, message: Message| {
         let action = Action::Task { name: id.clone() };
-        plan.push(Step::new("github", &id, goal, action));
+        let mut step = Step::new("github", &id, goal, action);
+        if when == When::Before {
+            step.on_failure = OnFailure::Warn;
+        }
+        plan.push(step);
         messages.insert(id, message);
     };
     for fate in fates {
         let (Key::Pr(pr), Some(environment)) = (fate.key, github::environment(fate.key)) else {
             continue;
         };
-        if fate.standing.is_empty() {
+        if fate.standing.is_empty() || when == When::Before {
             let goal = format!("mark the deployments to {environment} as inactive");
             push(
-                format!("retire {environment}"),
+                id("retire", &environment, when),
                 goal,
                 Message::Retire { environment },
             );
         }
-        let body = comment::markdown(&summary(ctx, workspace, fate, started));
-        let goal = format!("update the comment on pull request {pr}");
+        let body = comment::markdown(&summary((ctx, workspace), fate, started, when));
+        let goal = match when {
+            When::Before => format!("say on pull request {pr} that its preview goes"),
+            When::After => format!("update the comment on pull request {pr}"),
+        };
         push(
-            format!("comment on pr {pr}"),
+            id("comment on", &format!("pr {pr}"), when),
             goal,
             Message::Comment { pr, body },
         );
@@ -77,12 +94,25 @@ pub fn plan<'a>(
     (plan, TellRunner { github, messages })
 }
 
-fn summary(ctx: &Ctx, workspace: &Workspace, fate: &Fate, started: SystemTime) -> PreviewSummary {
+fn id(what: &str, of: &str, when: When) -> String {
+    match when {
+        When::Before => format!("{what} {of}, first"),
+        When::After => format!("{what} {of}"),
+    }
+}
+
+fn summary(
+    (ctx, workspace): (&Ctx, &Workspace),
+    fate: &Fate,
+    started: SystemTime,
+    when: When,
+) -> PreviewSummary {
     let workers = workspace.workers.iter().map(|worker| {
         let script = names::script(&worker.config.name, fate.key);
-        let status = match fate.standing.contains(&script) {
-            true => Status::Failed,
-            false => Status::Removed,
+        let status = match (when, fate.standing.contains(&script)) {
+            (When::Before, _) => Status::Waiting,
+            (When::After, true) => Status::Failed,
+            (When::After, false) => Status::Removed,
         };
         WorkerSummary {
             status,
@@ -95,13 +125,15 @@ fn summary(ctx: &Ctx, workspace: &Workspace, fate: &Fate, started: SystemTime) -
     PreviewSummary {
         branch: pull.map(|pull| pull.branch.clone()),
         title: pull.map(|pull| pull.title.clone()),
-        duration: started.elapsed().ok(),
-        outcome: match gone {
-            true => Outcome::Removed,
-            false => Outcome::PartlyRemoved(fate.left.clone()),
+        duration: started.elapsed().ok().filter(|_| when == When::After),
+        outcome: match (when, gone) {
+            (When::Before, _) => Outcome::Removing,
+            (When::After, true) => Outcome::Removed,
+            (When::After, false) => Outcome::PartlyRemoved(fate.left.clone()),
         },
         workers: workers.collect(),
-        removal: match (gone, fate.key) {
+        removal: match (gone || when == When::Before, fate.key) {
+            (true, _) if when == When::Before => "Its databases, namespaces and buckets go, too.".to_owned(),
             (true, _) => "Its databases, namespaces and buckets are deleted, too. Reopening the pull request makes it anew.".to_owned(),
             (false, Key::Pr(pr)) => format!("`cargo xtask cleanup --pr {pr}` removes the rest."),
             (false, Key::None) => "`cargo xtask cleanup` removes the rest.".to_owned(),
