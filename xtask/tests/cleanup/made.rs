@@ -25,7 +25,8 @@ pub fn sources() -> Vec<(&'static str, &'static str)> {
     files
 }
 
-fn own() -> String {
+/// What tells the small set's previews from those of other repos.
+pub fn own() -> String {
     names::repo_hash(ACCOUNT, "small")
 }
 
