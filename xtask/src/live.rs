@@ -1,6 +1,7 @@
 //! What is live on Cloudflare, read back over REST: versions, deployments, secret names, triggers. Changes nothing.
 
 mod content;
+mod settings;
 mod triggers;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use self::content::{Content, read_contents};
+pub use self::settings::Settings;
 pub use self::triggers::Triggers;
 use crate::error::Fail;
 use crate::tools::cloudflare::{ApiError, Cloudflare, encode};
@@ -151,6 +153,7 @@ fn read_one(cloud: &Cloudflare, script: &str) -> anyhow::Result<Live> {
             cloud.path(&format!("{environment}/subdomain")),
             cloud.path(&format!("{environment}/routes?show_zonename=true")),
             cloud.path(&domains),
+            cloud.script(script, "/script-settings"),
         ])?
         .into_iter();
     let mut next = || answers.next().expect("one answer for each path");
@@ -166,6 +169,7 @@ fn read_one(cloud: &Cloudflare, script: &str) -> anyhow::Result<Live> {
     let subdomain = read()?;
     let routes = read()?;
     let domains = names(&optional(next())?, "hostname");
+    let settings = optional(next())?;
     let mut live = Live {
         exists: true,
         versions,
@@ -186,6 +190,10 @@ fn read_one(cloud: &Cloudflare, script: &str) -> anyhow::Result<Live> {
                 .filter_map(|route| Some((text(&route["pattern"])?, text(&route["zone_name"]))))
                 .collect(),
             domains,
+            settings: match settings {
+                Value::Null => Settings::default(),
+                answer => Settings::read(&answer),
+            },
         },
     };
     add_unlisted(cloud, script, &mut live)?;

@@ -3,6 +3,7 @@
 
 mod support;
 
+use expect_test::expect;
 use serde_json::{Value, json};
 use support::{World, repo};
 
@@ -111,7 +112,7 @@ fn a_pending_durable_object_migration_goes_live_last_and_keeps_the_state() {
 }
 
 #[test]
-fn a_failure_after_a_durable_object_migration_says_what_differs() {
+fn a_durable_object_migration_that_fails_is_put_back_and_one_that_was_applied_is_named() {
     let world = World::new();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"4s\"");
     world.commit("less patience");
@@ -119,19 +120,45 @@ fn a_failure_after_a_durable_object_migration_says_what_differs() {
     let api = world.serving("small-api");
     let agent = world.serving("small-agent");
     add_class(&world);
+    let good = world.read(AGENT);
     world.replace(
         AGENT,
         "if (pathname === \"/health\")",
         "if (pathname === \"/health\") return new Response(\"ill\", { status: 503 });\nif (pathname === \"/healthy\")",
     );
     world.change("workers/api/index.js");
-    let run = world.run(["deploy"]);
+    // The cloud refuses the migration: nothing is applied, and what was promoted before goes back.
+    let path = "/workers/scripts/small-agent$";
+    let action = json!({"status": 400});
+    world.fault(json!({"method": "PUT", "path": path, "count": 9, "action": action}));
+    let run = world.run(["deploy"]).exits(3);
+    expect![[r#"
+        error: the release [release] was put back: every worker serves what it served before
+          why: failed to deploy agent with its Durable Object migration
+          fix: see the failed step above, then run the command again"#]]
+    .assert_eq(&world.redact(run.error()));
     assert_eq!(world.serving("small-api"), api, "{run}");
-    if world.serving("small-agent") == agent {
-        run.exits(3).says("was put back");
-    } else {
-        run.exits(4).says("agent: serves");
-    }
+    assert_eq!(world.serving("small-agent"), agent, "{run}");
+    world.clear_faults();
+
+    // It is applied, and the worker is ill: no way back for that one.
+    let run = world.run(["deploy"]).exits(4);
+    expect![[r#"
+        error: the release [release] failed and could not be put back completely
+          why: failed to get a healthy answer from agent
+               agent: serves [version] at 100 % instead of [version]
+               a Durable Object migration came with that version of agent: no earlier version can be deployed
+          fix: correct agent and deploy: it can only go forward
+               or run the same deploy again: it carries on from here"#]].assert_eq(&world.redact(run.error()));
+    assert_eq!(world.serving("small-api"), api, "{run}");
+    let ill = world.serving("small-agent");
+    assert_ne!(ill, agent, "{run}");
+
+    // Forward is.
+    world.edit(AGENT, &good);
+    world.commit("repaired");
+    world.deploy().says("2 of 3 workers changed");
+    assert_ne!(world.serving("small-agent"), ill);
 }
 
 #[test]
@@ -233,7 +260,7 @@ fn triggers_follow_the_config() {
     world.clear_journal();
     world
         .deploy()
-        .says("nothing changed: no version was uploaded");
+        .says("only triggers changed: no version was uploaded");
     assert_eq!(world.uploads(), [""; 0], "triggers need no upload");
     assert_eq!(world.edge_get("one.example", "/").status, 200);
     assert_eq!(world.edge_get("routed.example", "/api/x").status, 200);

@@ -1,12 +1,14 @@
-//! What calls a worker: addresses, routes, domains and crons, as they are live and as a config asks for them. Pure.
+//! What belongs to a worker and to none of its versions, as it is live and as a config asks for it: addresses, routes, domains,
+//! crons, and how it is observed. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::Settings;
 use crate::config::WranglerConfig;
 
-/// What calls a worker, apart from other workers.
+/// What belongs to a worker and to none of its versions: what calls it, apart from other workers, and how it is observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Triggers {
     /// Whether `<worker>.<subdomain>.workers.dev` answers.
@@ -19,6 +21,9 @@ pub struct Triggers {
     pub routes: BTreeMap<String, Option<String>>,
     /// Custom domains.
     pub domains: BTreeSet<String>,
+    /// How it is observed. Records of older releases do not tell.
+    #[serde(default)]
+    pub settings: Settings,
 }
 
 impl Triggers {
@@ -39,6 +44,8 @@ impl Triggers {
         if live.domains == wanted.domains {
             before.domains.clone_from(&recorded.domains);
         }
+        let (recorded, wanted) = (&recorded.settings, &wanted.settings);
+        before.settings = Settings::before_interrupted(recorded, &live.settings, wanted);
         before
     }
 
@@ -69,6 +76,7 @@ impl Triggers {
             } else {
                 domains.iter().map(|route| route.pattern.clone()).collect()
             },
+            settings: Settings::wanted(config, &live.settings),
         }
     }
 }

@@ -5,6 +5,7 @@ mod comments;
 mod deployments;
 mod error;
 mod pulls;
+mod runs;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 pub use self::deployments::DeploymentState;
 pub use self::error::GithubError;
+pub use self::runs::WorkflowRun;
 use crate::github::Repository;
 use crate::tools::http::{self, NoAnswer, Request, Response};
 

@@ -208,6 +208,7 @@ struct RunChange {
     conclusion: Option<String>,
     branch: Option<String>,
     sha: Option<String>,
+    attempt: Option<u64>,
 }
 
 /// Makes a run of a workflow, or changes the named fields of one that is there.
@@ -243,6 +244,7 @@ async fn change_run(app: App, Json(change): Json<RunChange>) -> GithubResult {
         set(&mut run.status, &change.status);
         set(&mut run.branch, &change.branch);
         set(&mut run.sha, &change.sha);
+        run.attempt = change.attempt.unwrap_or(run.attempt);
         if run.status == "completed" {
             let before = run.conclusion.take();
             run.conclusion = change

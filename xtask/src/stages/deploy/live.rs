@@ -95,11 +95,8 @@ impl Release<'_> {
             .parts
             .iter()
             .map(|part| (part, part.live.triggers.clone(), part.wanted.clone()));
-        let mut triggers = triggers::triggers(&self.target.cloudflare, "triggers", wanted);
+        let triggers = triggers::triggers(&self.target.cloudflare, "triggers", wanted);
         *triggers_touched |= !triggers.steps.is_empty();
-        triggers
-            .steps
-            .extend(triggers::settings(&self.target.cloudflare, &self.parts).steps);
         self.run(&triggers)?;
         let health = &self.workspace.pipeline.health;
         let verify = plans::verify(&self.parts, health, &self.id, |part, triggers| {
@@ -212,7 +209,13 @@ impl Release<'_> {
         }
         for index in differing {
             let part = &self.parts[index];
-            if let Some(base) = &part.base {
+            if part.change == Change::Immediate {
+                let name = part.name();
+                fail = fail.why(format!(
+                    "a Durable Object migration came with that version of {name}: no earlier version can be deployed"
+                ));
+                fail = fail.fix(format!("correct {name} and deploy: it can only go forward"));
+            } else if let Some(base) = &part.base {
                 fail = fail.fix(format!(
                     "npx wrangler versions deploy {base}@100% --name {} --yes",
                     part.script()

@@ -31,17 +31,18 @@ impl Release<'_> {
         })
     }
 
-    fn record_live(&self) -> anyhow::Result<()> {
+    fn record_live(&mut self) -> anyhow::Result<()> {
         let versions = self.versions()?;
-        let known = self
-            .previous
-            .as_ref()
-            .is_some_and(|record| record.versions == versions);
+        let known = self.previous.as_ref().is_some_and(|record| {
+            record.versions == versions && record.triggers == self.all_triggers()
+        });
         if known && self.migrated.applied.is_empty() {
             return Ok(());
         }
         let record = self.make_record(Status::Live, versions)?;
-        self.save(&record)
+        self.save(&record)?;
+        self.recorded = true;
+        Ok(())
     }
 
     /// Writes the record of a release that failed. The release's own error matters more than one of this.
@@ -194,11 +195,9 @@ impl Release<'_> {
         }
         let uploaded = self.parts.iter().filter(|part| part.changes()).count();
         let last = self.previous.as_ref().map(|record| record.id.clone());
-        report.release = if uploaded > 0 || !self.migrated.applied.is_empty() {
-            Some(self.id.clone())
-        } else {
-            last
-        };
+        let is_news =
+            ending.is_err() || uploaded > 0 || self.recorded || !self.migrated.applied.is_empty();
+        report.release = if is_news { Some(self.id.clone()) } else { last };
         report.fact(
             "commit",
             format!("{} {}", short(&self.head.sha), self.head.subject),
@@ -208,7 +207,12 @@ impl Release<'_> {
         }
         match &ending {
             Ok(()) if uploaded == 0 => {
-                report.fact("result", "nothing changed: no version was uploaded")
+                let steps = self.outcome.iter().flat_map(|outcome| &outcome.steps);
+                let what = match steps.filter(|step| step.group == "triggers").count() {
+                    0 => "nothing",
+                    _ => "only triggers",
+                };
+                report.fact("result", format!("{what} changed: no version was uploaded"));
             }
             Ok(()) => report.fact(
                 "result",
@@ -348,7 +352,6 @@ impl Release<'_> {
             plans::smoke(&parts, health, &self.id, url),
             plans::promote(cloud, &self.levels, &parts, &self.id, 100),
             triggers::triggers(cloud, "triggers", wanted),
-            triggers::settings(cloud, &parts),
             plans::verify(&parts, health, &self.id, url),
         ];
         let limits = &self.workspace.pipeline.watch;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::context::Ctx;
 use crate::error::{Exit, Fail};
+use crate::github::runs;
 use crate::ledger::migrations::{self, Files};
 use crate::ledger::releases::{self, Record};
 use crate::ledger::{Database, lease};
@@ -46,6 +47,8 @@ pub struct Release<'a> {
     pub(super) outcome: Option<Outcome>,
     /// What was done to the databases.
     pub(super) migrated: Done,
+    /// True when this release was recorded as live.
+    pub(super) recorded: bool,
     pub(super) warnings: Vec<String>,
     /// What a reader should know but need not act on.
     pub(super) notes: BTreeSet<String>,
@@ -96,6 +99,7 @@ impl<'a> Release<'a> {
             levels,
             outcome: None,
             migrated: Done::default(),
+            recorded: false,
             warnings: workspace.warnings.clone(),
             notes: BTreeSet::new(),
             wrangler,
@@ -218,9 +222,12 @@ impl<'a> Release<'a> {
         let lease = lease::acquire(
             database,
             &holder(self.ctx, &self.id),
-            expiry,
-            self.options.steal_lock,
-            &self.ctx.interrupt,
+            &lease::Terms {
+                expiry,
+                steal: self.options.steal_lock,
+                interrupt: &self.ctx.interrupt,
+                run: &|url| runs::state(self.ctx, self.target, url),
+            },
         )?;
         self.warnings.extend(lease.notice.clone());
         Ok(Some(lease))

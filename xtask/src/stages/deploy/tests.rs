@@ -117,7 +117,6 @@ fn whole(workspace: &Workspace, parts: &mut [Part<'_>]) -> String {
         plans::smoke(parts, health, "r2", url),
         plans::promote(&cloud, &levels, parts, "r2", 100),
         triggers::triggers(&cloud, "triggers", wanted),
-        triggers::settings(&cloud, parts),
         plans::verify(parts, health, "r2", url),
     ]
     .into_iter()
@@ -198,9 +197,9 @@ fn an_update_is_staged_smoked_and_promoted_callees_first() {
                 POST /acme-api/deployments {"strategy":"percentage","versions":[{"version_id":"new-api","percentage":100}],"annotations":{"workers/message":"r2"}}
             promote site after promote api
                 POST /acme-site/deployments {"strategy":"percentage","versions":[{"version_id":"new-site","percentage":100}],"annotations":{"workers/message":"r2"}}
-            settings site
+            observability site
                 PATCH /acme-site/script-settings {"observability":{"enabled":false}}
-            settings api
+            observability api
                 PATCH /acme-api/script-settings {"observability":{"enabled":false}}
             verify site
                 GET https://acme.example/health {} {"release": "r2", "version": "new-site"}
@@ -237,13 +236,13 @@ fn a_first_release_starts_with_placeholders() {
                 POST /acme-site/deployments {"strategy":"percentage","versions":[{"version_id":"new-site","percentage":100}],"annotations":{"workers/message":"r2"}}
             domains site
                 PUT /acme-site/domains/records {"override_scope":true,"override_existing_origin":false,"override_existing_dns_record":false,"origins":[{"hostname":"acme.example"}]}
+            observability site
+                PATCH /acme-site/script-settings {"observability":{"enabled":false}}
             workers.dev address api
                 POST /acme-api/subdomain {"enabled":true,"previews_enabled":false}
             crons api
                 PUT /acme-api/schedules [{"cron":"0 6 * * *"}]
-            settings site
-                PATCH /acme-site/script-settings {"observability":{"enabled":false}}
-            settings api
+            observability api
                 PATCH /acme-api/script-settings {"observability":{"enabled":false}}
             verify site
                 GET https://acme.example/health {} {"release": "r2", "version": "new-site"}

@@ -1,4 +1,4 @@
-//! The plans that set what calls a worker, and the settings that belong to a worker and not to a version. Pure.
+//! The plan that sets what belongs to a worker and to none of its versions: what calls it, and how it is observed. Pure.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::stages::deploy::part::Part;
 use crate::stages::deploy::plans::STAGE;
 use crate::tools::cloudflare::Cloudflare;
 
-/// Sets what calls the workers. `from` says what is live, `to` what is wanted; only differences are written.
+/// Sets what calls the workers and how they are observed. `from` says what is live, `to` what is wanted; only differences are written.
 pub fn triggers<'p>(
     cloud: &Cloudflare,
     group: &str,
@@ -70,37 +70,14 @@ pub fn triggers<'p>(
                 ),
             );
         }
-    }
-    plan
-}
-
-/// Settings that belong to the worker and not to a version (wrangler sends them with every deploy).
-pub fn settings(cloud: &Cloudflare, parts: &[Part<'_>]) -> Plan {
-    let mut plan = Plan::new(STAGE);
-    for part in parts.iter().filter(|part| part.staged()) {
-        let config = &part.worker.config;
-        let mut body = json!({"observability": config.observability.clone().unwrap_or(json!({"enabled": false}))});
-        if let Some(logpush) = config.logpush {
-            body["logpush"] = Value::from(logpush);
+        let settings = from.settings.missing(&to.settings);
+        if !settings.is_empty() {
+            let path = cloud.script(script, "/script-settings");
+            set(
+                "observability",
+                Rest::set("PATCH", path, Value::Object(settings)),
+            );
         }
-        if let Some(consumers) = &config.tail_consumers {
-            body["tail_consumers"] = consumers.clone();
-        }
-        let rest = Rest::set(
-            "PATCH",
-            cloud.script(part.script(), "/script-settings"),
-            body,
-        );
-        let goal = format!("set the observability of {}", part.name());
-        plan.push(
-            Step::new(
-                "triggers",
-                format!("settings {}", part.name()),
-                goal,
-                Action::Rest(rest),
-            )
-            .worker(part.name()),
-        );
     }
     plan
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::context::Ctx;
 use crate::error::Fail;
+use crate::github::runs;
 use crate::ledger::Database;
 use crate::ledger::lease::{self, Holder, Lease};
 use crate::ledger::migrations::{self, Files};
@@ -122,9 +123,12 @@ impl Run<'_> {
         lease::acquire(
             &self.keeper,
             &Holder::of(&self.ctx.env, &self.id),
-            self.expiry,
-            self.options.steal_lock,
-            &self.ctx.interrupt,
+            &lease::Terms {
+                expiry: self.expiry,
+                steal: self.options.steal_lock,
+                interrupt: &self.ctx.interrupt,
+                run: &|url| runs::state(self.ctx, self.target, url),
+            },
         )
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use crate::context::Ctx;
 use crate::error::Fail;
+use crate::github::runs;
 use crate::ledger::lease;
 use crate::report::Report;
 use crate::stages::rollback::facts::Rollback;
@@ -93,9 +94,13 @@ pub fn rollback(ctx: &Ctx, options: &Options) -> anyhow::Result<Option<Report>> 
         return rollback.dry_run().map(Some);
     }
     let who = lease::Holder::of(&ctx.env, &before.id);
-    let expiry = workspace.pipeline.deploy.lease_expiry;
-    let interrupt = &ctx.interrupt;
-    let lease = lease::acquire(&database, &who, expiry, options.steal_lock, interrupt)?;
+    let terms = lease::Terms {
+        expiry: workspace.pipeline.deploy.lease_expiry,
+        steal: options.steal_lock,
+        interrupt: &ctx.interrupt,
+        run: &|url| runs::state(ctx, &target, url),
+    };
+    let lease = lease::acquire(&database, &who, &terms)?;
     // Read with the lease in hand: from here on nothing changes behind our back.
     let mut rollback = Rollback::gather(ctx, options, &workspace, &target, &database, before)?;
     rollback.check()?;
