@@ -302,9 +302,13 @@ fn the_result_is_there_for_programs_and_for_later() {
 #[test]
 fn a_repo_without_a_database_says_that_there_is_no_lease() {
     let world = World::of(&repo::one_worker(repo::API_CODE));
+    let budget = world.read("pipeline.toml") + "\n[budgets]\ndeploy = \"1ms\"\n";
+    world.edit("pipeline.toml", &budget);
+    world.commit("a budget nothing keeps to");
     world
         .deploy()
-        .says("no database in pipeline.toml: no lease is taken");
+        .says("no database in pipeline.toml: no lease is taken")
+        .says("its budget is 1ms");
     let answer = world.edge_get("one.test.localhost", "/health").ok();
     assert_eq!(answer["version"], world.serving("one").as_str());
 }

@@ -11,6 +11,7 @@ mod tests;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -105,9 +106,11 @@ impl Report {
     pub fn add(&mut self, outcome: &Outcome) {
         for step in outcome.warnings() {
             let first = step.error.as_deref().and_then(|text| text.lines().next());
-            let first = first.unwrap_or(&step.goal);
-            let text = first.strip_prefix("error: ").unwrap_or(first);
-            self.warn(text);
+            match (first, &step.note) {
+                (Some(first), _) => self.warn(first.strip_prefix("error: ").unwrap_or(first)),
+                (None, Some(why)) => self.warn(format!("could not {}: {why}", step.goal)),
+                (None, None) => self.warn(format!("could not {}", step.goal)),
+            }
         }
         self.steps.extend(outcome.steps.iter().cloned());
         if outcome.interrupted {
@@ -124,6 +127,17 @@ impl Report {
         self.warnings.push(text.into());
         if self.outcome == Verdict::Success {
             self.outcome = Verdict::Warning;
+        }
+    }
+
+    /// Says when the stage took longer than it is meant to.
+    pub fn keep_to(&mut self, budget: Duration, took: Duration) {
+        if took > budget {
+            let (took, budget) = (human_duration(took), human_duration(budget));
+            self.warn(format!(
+                "{} took {took}; its budget is {budget}",
+                self.stage
+            ));
         }
     }
 

@@ -43,6 +43,7 @@ pub(super) struct Said {
 pub(super) enum Verdict {
     Skipped,
     Cached,
+    Doubtful,
 }
 
 impl<'run> Io<'run> {
@@ -100,6 +101,12 @@ impl<'run> Io<'run> {
     pub fn cached(&self, why: &str) {
         self.note(why);
         self.said().verdict = Some(Verdict::Cached);
+    }
+
+    /// Says that nothing is known to be wrong, and not everything could be found out; the step is reported as a warning.
+    pub fn doubtful(&self, why: &str) {
+        self.note(why);
+        self.said().verdict = Some(Verdict::Doubtful);
     }
 
     /// True once the step should end as soon as it can.

@@ -226,6 +226,7 @@ impl Run<'_> {
                 report.status = match said.verdict {
                     Some(Verdict::Skipped) => Status::Skipped,
                     Some(Verdict::Cached) => Status::Cached,
+                    Some(Verdict::Doubtful) => Status::Warning,
                     None => Status::Passed,
                 };
             }

@@ -28,6 +28,8 @@ pub(super) struct Judged {
     pub(super) note: Option<String>,
     /// False when the result must not be kept: the next run has to ask again.
     pub(super) lasts: bool,
+    /// Why nobody knows whether all is well, when nothing is known to be wrong.
+    pub(super) doubt: Option<String>,
 }
 
 impl CiRunner<'_> {
@@ -61,6 +63,7 @@ impl CiRunner<'_> {
             failure: (!finished.success()).then(|| finished.ending()),
             note: None,
             lasts: true,
+            doubt: None,
         };
         match kind {
             Kind::TypeCheck => judged.findings = tsc::parse(&text, base),
@@ -121,6 +124,7 @@ impl CiRunner<'_> {
             failure: None,
             note: None,
             lasts: true,
+            doubt: None,
         }
     }
 
@@ -181,6 +185,7 @@ impl CiRunner<'_> {
             // Not judged is not passed: the next run has to look again.
             if judged.failure.is_none() {
                 let message = format!("wrangler did not say how big the bundle of {worker} is");
+                judged.doubt = Some(message.clone());
                 judged.findings.push(Finding::warning(message));
                 judged.lasts = false;
             }
@@ -238,6 +243,7 @@ impl Judged {
         self.failure = None;
         self.output = json!({ "exceptions": verdict.used });
         self.findings = verdict.findings;
+        self.doubt = (!verdict.answered).then(|| verdict.note.clone());
         self.note = Some(verdict.note);
         self.lasts = verdict.answered;
     }

@@ -31,7 +31,7 @@ use crate::tools::cloudflare::PRODUCTION_API;
 use crate::tools::git::Git;
 use crate::tools::local_cloud;
 use crate::tools::wrangler::Wrangler;
-use crate::ui::{Format, human_duration};
+use crate::ui::Format;
 use crate::workspace::{Worker, Workspace};
 
 /// The cache may grow to this size.
@@ -213,16 +213,8 @@ fn finish(
             report.warn(finding.to_string());
         }
     }
-    let Some(budget) = workspace.and_then(|workspace| workspace.pipeline.budgets.of(STAGE)) else {
-        return;
-    };
-    let took = started.elapsed();
-    if took > budget {
-        report.warn(format!(
-            "ci took {}; its budget is {}",
-            human_duration(took),
-            human_duration(budget)
-        ));
+    if let Some(workspace) = workspace {
+        report.keep_to(workspace.pipeline.budgets.ci, started.elapsed());
     }
 }
 

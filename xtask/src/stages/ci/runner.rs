@@ -80,8 +80,10 @@ impl Runner for CiRunner<'_> {
         let note = judged
             .note
             .or_else(|| Some(findings::counts(&judged.findings)).filter(|text| !text.is_empty()));
-        if let Some(note) = &note {
-            io.note(note);
+        match (&judged.doubt, &note) {
+            (Some(doubt), _) => io.doubtful(doubt),
+            (None, Some(note)) => io.note(note),
+            (None, None) => {}
         }
         self.remember_size(step, &output);
         if let Some(key) = key.filter(|_| judged.lasts) {

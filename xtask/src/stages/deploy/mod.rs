@@ -13,7 +13,7 @@ pub(in crate::stages) mod triggers;
 mod upload;
 mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::context::Ctx;
 use crate::error::{Exit, Fail, exit_of};
@@ -44,6 +44,7 @@ pub struct Options {
 
 /// Ships. An `Err` means nothing was changed; a failure after that is in the report.
 pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
+    let started = Instant::now();
     let workspace = Workspace::load(&ctx.root)?;
     let commit = commit(ctx, &workspace, options)?;
     let target = Target::open(ctx, &workspace)?;
@@ -70,8 +71,9 @@ pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         }
         result => result,
     };
-    let report = release.report(ending)?;
+    let mut report = release.report(ending)?;
     drop(lease);
+    report.keep_to(workspace.pipeline.budgets.deploy, started.elapsed());
     Ok(report)
 }
 

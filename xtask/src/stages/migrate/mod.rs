@@ -7,7 +7,7 @@ mod status;
 mod up;
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::context::Ctx;
 use crate::error::Fail;
@@ -91,6 +91,7 @@ struct Subject {
 
 /// Runs `migrate`.
 pub fn migrate(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
+    let started = Instant::now();
     let workspace = Workspace::load(&ctx.root)?;
     if let Action::New { name } = &options.action {
         return new::new(ctx, &workspace, options, name);
@@ -105,13 +106,15 @@ pub fn migrate(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         id: run_id(ctx),
         options,
     };
-    match &options.action {
+    let mut report = match &options.action {
         Action::Status => status::status(&target, &subjects),
         Action::Up { to, .. } => up::up(&run, &subjects, *to),
         Action::Baseline { to, .. } => baseline::baseline(&run, &subjects, *to),
         Action::Rebless { file, reason } => rebless::rebless(&run, &subjects, file, reason),
         Action::New { .. } => unreachable!("it needs no cloud and was answered above"),
-    }
+    }?;
+    report.keep_to(workspace.pipeline.budgets.migrate, started.elapsed());
+    Ok(report)
 }
 
 impl Run<'_> {

@@ -11,7 +11,7 @@ use crate::stages::preview::check::SHARED_WARNING;
 use crate::stages::preview::facts::Subject;
 use crate::stages::preview::making::Making;
 use crate::stages::preview::{Ending, STAGE, plans, storage};
-use crate::ui::{Format, human_duration};
+use crate::ui::Format;
 
 /// The report of a run that rightly made nothing.
 pub fn skipped(subject: &Subject, why: &str) -> Report {
@@ -63,11 +63,7 @@ impl Making<'_> {
             report.fact("note", note);
         }
         let budget = self.source.pipeline.budgets.preview;
-        let took = self.started.elapsed().unwrap_or_default();
-        if took > budget {
-            let (took, budget) = (human_duration(took), human_duration(budget));
-            report.warn(format!("preview took {took}; its budget is {budget}"));
-        }
+        report.keep_to(budget, self.started.elapsed().unwrap_or_default());
         let ready = matches!(ending, Ok(Ending::Ready));
         report.tables.push(self.table(ready));
         if let Err(error) = ending {
