@@ -317,7 +317,7 @@ fn warnings_and_interrupts_change_the_verdict() {
     };
     let report = Report::new("ci", &outcome);
     assert_eq!((report.outcome, report.exit), (Verdict::Warning, 0));
-    assert_eq!(report.warnings, ["do a"]);
+    assert_eq!(report.warnings, ["could not do a"]);
     outcome.interrupted = true;
     let report = Report::new("ci", &outcome);
     assert_eq!((report.outcome, report.exit), (Verdict::Failure, 130));
