@@ -27,6 +27,16 @@ pub struct Triggers {
 }
 
 impl Triggers {
+    /// True when these are as `wanted`: nothing would have to be set. What is not known of the settings is not compared.
+    pub fn are_as(&self, wanted: &Triggers) -> bool {
+        let settings = Settings::default();
+        let calls = |triggers: &Triggers| Triggers {
+            settings: settings.clone(),
+            ..triggers.clone()
+        };
+        calls(self) == calls(wanted) && self.settings.missing(&wanted.settings).is_empty()
+    }
+
     /// What called a worker before an interrupted release began to set `wanted`: what is live, except where that is as
     /// wanted already and the last record says otherwise.
     #[must_use]

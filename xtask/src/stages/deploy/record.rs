@@ -34,7 +34,11 @@ impl Release<'_> {
     fn record_live(&mut self) -> anyhow::Result<()> {
         let versions = self.versions()?;
         let known = self.previous.as_ref().is_some_and(|record| {
-            record.versions == versions && record.triggers == self.all_triggers()
+            let same = |(script, triggers): (&String, &live::Triggers)| {
+                let recorded = record.triggers.get(script);
+                recorded.is_some_and(|recorded| triggers.are_as(recorded))
+            };
+            record.versions == versions && self.all_triggers().iter().all(same)
         });
         if known && self.migrated.applied.is_empty() {
             return Ok(());

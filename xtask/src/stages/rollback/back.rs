@@ -70,7 +70,7 @@ impl Rollback<'_> {
             .parts
             .iter()
             .zip(&now)
-            .all(|(part, now)| before(part) == *now);
+            .all(|(part, now)| now.are_as(&before(part)));
         if same {
             return Ok(());
         }

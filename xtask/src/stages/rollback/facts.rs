@@ -234,7 +234,7 @@ impl<'a> Rollback<'a> {
         let same = |part: &Part<'_>| {
             let serves = part.live.split.as_slice();
             matches!(serves, [(id, 100)] if Some(id) == part.version.as_ref())
-                && part.live.triggers == part.wanted
+                && part.live.triggers.are_as(&part.wanted)
         };
         self.restores.is_empty() && self.parts.iter().all(same)
     }
