@@ -74,11 +74,23 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                 .chain(line.find("   "))
                 .min();
             let line = &line[..end.unwrap_or(line.len())];
-            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let words = words(line);
             // The bare name, as in "every stage is a `cargo xtask` verb".
             (words.len() > 2 && words[1] == "xtask").then_some(words)
         })
         .collect()
+}
+
+/// A line's words as a shell would tell them apart; what stands between double quotes is one.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('"').enumerate() {
+        match index % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
 }
 
 #[test]

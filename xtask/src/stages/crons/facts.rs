@@ -55,15 +55,11 @@ pub(super) fn live(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<LiveCrons
         Ok(None) => Ok(LiveCrons::Unknown(None)),
         Err(error) if exit_of(&error) == Exit::Bug => Err(error),
         Err(error) => {
-            let fail = error.downcast_ref::<Fail>();
-            let why = fail.map_or_else(
-                || error.to_string(),
-                |fail| {
-                    [&[fail.what.clone()], fail.why.as_slice()]
-                        .concat()
-                        .join(": ")
-                },
-            );
+            let why = match error.downcast_ref::<Fail>() {
+                Some(fail) if fail.why.is_empty() => fail.what.clone(),
+                Some(fail) => format!("{}: {}", fail.what, fail.why.join(": ")),
+                None => error.to_string(),
+            };
             Ok(LiveCrons::Unknown(Some(why)))
         }
     }
