@@ -175,6 +175,7 @@ fn context(root: PathBuf) -> Ctx {
         cloud: CloudKind::Local,
         only: Vec::new(),
         jobs: 2,
+        diagram: false,
         dry_run: true,
         interrupt: Interrupt::install(),
     }

@@ -1,13 +1,14 @@
 //! The command line: flags in, exit code out. Each verb's work is in `stages`.
 
+mod ci;
 mod crons;
+mod deploy;
 mod migrate;
 mod preview;
 mod rollback;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -17,7 +18,7 @@ use crate::env::Env;
 use crate::error::{Exit, Fail, exit_of, render};
 use crate::interrupt::Interrupt;
 use crate::report::Report;
-use crate::stages::{self, ci, deploy, local, rehearse, tidy};
+use crate::stages::{self, local, rehearse, tidy};
 use crate::tools::local_cloud;
 use crate::ui::{Format, Ui};
 
@@ -83,14 +84,16 @@ enum FormatName {
     Text,
     /// One JSON document
     Json,
+    /// The plan as a Mermaid diagram; like --dry-run, this makes no write anywhere
+    Mermaid,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Check the repo: types, audit, build, tests; side by side, and never twice for the same inputs
-    Ci(CiArgs),
+    Ci(ci::CiArgs),
     /// Ship all workers as one release: together or not at all
-    Deploy(DeployArgs),
+    Deploy(deploy::DeployArgs),
     /// Bring the databases forward, or say how they stand
     Migrate(migrate::MigrateArgs),
     /// Make or update the preview of a pull request: every worker under a name and with data of its own
@@ -109,59 +112,6 @@ enum Verb {
     Schema,
     /// Check the repo's own rules: workflows, file sizes, documents, dependencies
     Tidy,
-}
-
-#[derive(Debug, Args)]
-struct CiArgs {
-    /// Run everything, whatever passed before on the same inputs
-    #[arg(long)]
-    no_cache: bool,
-    /// Only the workers a diff touches, and those that call them [default base: origin's main branch]
-    #[arg(long, value_name = "BASE", num_args = 0..=1)]
-    affected: Option<Option<String>>,
-    /// Only this part of the steps, for several runners
-    #[arg(long, value_name = "I/N")]
-    shard: Option<ci::Shard>,
-    /// Print the JSON for a GitHub `strategy.matrix` and stop
-    #[arg(long)]
-    matrix: bool,
-    /// Put the reports of all shards in this folder together and stop
-    #[arg(long, value_name = "DIR")]
-    gather: Option<PathBuf>,
-    /// Run every step, whatever fails [default in CI]
-    #[arg(long, conflicts_with = "fail_fast")]
-    keep_going: bool,
-    /// Stop at the first failure [default on a laptop]
-    #[arg(long)]
-    fail_fast: bool,
-    /// Also write the results as JUnit XML
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct DeployArgs {
-    /// Ship uncommitted changes, and commits that are not on the main branch
-    #[arg(long)]
-    allow_dirty: bool,
-    /// Upload every worker, even one whose content is live already
-    #[arg(long)]
-    force: bool,
-    /// Take the deploy lease, whoever has it
-    #[arg(long)]
-    steal_lock: bool,
-    /// First give the new versions this share of the traffic, in percent [default: pipeline.toml]
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=99))]
-    canary: Option<u8>,
-    /// How long the canary is watched before the rest follows, e.g. 60s [default: pipeline.toml]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    bake: Option<Duration>,
-    /// Watch the public's requests for so long at the end, e.g. 60s; too many errors put the release back [default: pipeline.toml]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    watch: Option<Duration>,
-    /// When the release fails, take the database back to where it was, with all that was written since
-    #[arg(long)]
-    restore_on_failure: bool,
 }
 
 #[derive(Debug, Args)]
@@ -195,7 +145,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let env = Env::read();
     let format = match cli.global.format {
-        FormatName::Text => Format::Text,
+        FormatName::Text | FormatName::Mermaid => Format::Text,
         FormatName::Json => Format::Json,
     };
     let ui = Ui::new(&env, cli.global.quiet, cli.global.verbose, format);
@@ -204,6 +154,12 @@ pub fn main() -> ExitCode {
         Ok(ctx) => ctx,
         Err((ui, error)) => return failed(&ui, stage, &error),
     };
+    if ctx.diagram && !cli.verb.has_a_plan() {
+        let fail = Fail::setup(format!("`{stage}` has no plan to draw here"))
+            .why("only what runs in steps is planned first")
+            .fix("cargo xtask deploy --format mermaid");
+        return failed(&ctx.ui, stage, &fail.into());
+    }
     match cli.verb.run(&ctx) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(report)) => written(&ctx, &report),
@@ -276,13 +232,25 @@ impl Global {
             cloud,
             only: self.only,
             jobs: self.jobs.unwrap_or(cpus).max(1),
-            dry_run: self.dry_run,
+            dry_run: self.dry_run || self.format == FormatName::Mermaid,
+            diagram: self.format == FormatName::Mermaid,
             interrupt: Interrupt::install(),
         })
     }
 }
 
 impl Verb {
+    /// True when `--dry-run` prints a plan of steps, which `--format mermaid` can draw.
+    fn has_a_plan(&self) -> bool {
+        match self {
+            Verb::Ci(args) => args.has_a_plan(),
+            Verb::Migrate(args) => args.has_a_plan(),
+            Verb::Rollback(args) => args.has_a_plan(),
+            Verb::Deploy(_) | Verb::Preview(_) | Verb::Cleanup(_) | Verb::Tidy => true,
+            _ => false,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Verb::Ci(_) => "ci",
@@ -301,8 +269,8 @@ impl Verb {
 
     fn run(self, ctx: &Ctx) -> anyhow::Result<Option<Report>> {
         match self {
-            Verb::Ci(args) => ci::ci(ctx, &args.into()).map(Some),
-            Verb::Deploy(args) => deploy::deploy(ctx, &args.into()).map(Some),
+            Verb::Ci(args) => stages::ci::ci(ctx, &args.into()).map(Some),
+            Verb::Deploy(args) => stages::deploy::deploy(ctx, &args.into()).map(Some),
             Verb::Migrate(args) => stages::migrate::migrate(ctx, &args.into()).map(Some),
             Verb::Preview(args) => stages::preview::preview(ctx, &args.into()).map(Some),
             Verb::Cleanup(args) => stages::cleanup::cleanup(ctx, &args.into()).map(Some),
@@ -316,39 +284,6 @@ impl Verb {
             Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
-        }
-    }
-}
-
-impl From<CiArgs> for ci::Options {
-    fn from(args: CiArgs) -> ci::Options {
-        let keep_going = match (args.keep_going, args.fail_fast) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
-        };
-        ci::Options {
-            no_cache: args.no_cache,
-            affected: args.affected,
-            shard: args.shard,
-            matrix: args.matrix,
-            gather: args.gather,
-            keep_going,
-            junit: args.junit,
-        }
-    }
-}
-
-impl From<DeployArgs> for deploy::Options {
-    fn from(args: DeployArgs) -> deploy::Options {
-        deploy::Options {
-            allow_dirty: args.allow_dirty,
-            force: args.force,
-            steal_lock: args.steal_lock,
-            canary: args.canary,
-            bake: args.bake,
-            watch: args.watch,
-            restore_on_failure: args.restore_on_failure,
         }
     }
 }

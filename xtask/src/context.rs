@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use crate::env::Env;
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
+use crate::report::{plan_json, plan_mermaid, plan_text};
 use crate::run::{self, Options, Outcome, Runner};
-use crate::ui::Ui;
+use crate::ui::{Format, Ui};
 
 /// Which cloud a stage talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Ctx {
     pub jobs: usize,
     /// `--dry-run`: plan, print, stop.
     pub dry_run: bool,
+    /// `--format mermaid`: print the plan as a diagram.
+    pub diagram: bool,
     /// Ctrl-C.
     pub interrupt: Interrupt,
 }
@@ -55,6 +58,15 @@ impl Ctx {
             ..Options::new(self.jobs)
         };
         run::run(plan, runner, &self.ui, &options)
+    }
+
+    /// Prints what a dry run would do, in the form the flags ask for.
+    pub fn show(&self, plan: &Plan) {
+        self.ui.data(&match self.ui.format() {
+            _ if self.diagram => plan_mermaid(plan),
+            Format::Json => plan_json(plan).to_string(),
+            Format::Text => plan_text(plan),
+        });
     }
 
     /// The folder of the pipeline's own state.

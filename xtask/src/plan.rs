@@ -1,7 +1,7 @@
 //! What a stage is going to do, as plain values that print, compare and snapshot. Planning never spawns a process,
 //! reads a file or asks the network: `run.rs` and the tools do that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -263,6 +263,30 @@ impl Plan {
             step.id
         );
         self.steps.push(step);
+    }
+
+    /// Adds a plan that begins when this one is through: what needs nothing in it needs everything here that nothing else
+    /// waits for.
+    pub fn then(&mut self, next: Plan) {
+        let needed: HashSet<&str> = self
+            .steps
+            .iter()
+            .flat_map(|step| step.needs.iter().map(String::as_str))
+            .collect();
+        let last: Vec<String> = self
+            .steps
+            .iter()
+            .filter(|step| !needed.contains(step.id.as_str()))
+            .map(|step| step.id.clone())
+            .collect();
+        for mut step in next.steps {
+            if step.needs.is_empty() {
+                step.needs.clone_from(&last);
+            }
+            // Not by `push`: the files of two databases may have the same names.
+            self.steps.push(step);
+        }
+        self.notes.extend(next.notes);
     }
 }
 

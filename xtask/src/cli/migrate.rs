@@ -62,6 +62,13 @@ enum MigrateAction {
     },
 }
 
+impl MigrateArgs {
+    /// True when it runs in steps.
+    pub(super) fn has_a_plan(&self) -> bool {
+        !self.baseline && matches!(self.action, None | Some(MigrateAction::Up { .. }))
+    }
+}
+
 impl From<MigrateArgs> for Options {
     fn from(args: MigrateArgs) -> Options {
         let action = match args.action {

@@ -54,6 +54,13 @@ pub(super) struct RollbackArgs {
     parent: Option<u8>,
 }
 
+impl RollbackArgs {
+    /// True when it runs in steps.
+    pub(super) fn has_a_plan(&self) -> bool {
+        !self.list
+    }
+}
+
 impl From<RollbackArgs> for rollback::Options {
     fn from(args: RollbackArgs) -> rollback::Options {
         rollback::Options {

@@ -201,8 +201,19 @@ const GANTT_WORDS: [&str; 14] = [
     "week",
 ];
 
-/// Text inside a diagram: characters and first words that mean something to Mermaid are taken away.
-pub(super) fn label(text: &str) -> String {
+/// Text inside a Gantt diagram, where some first words mean something, too.
+fn label(text: &str) -> String {
+    let words = plain(text);
+    let lower = words.to_lowercase();
+    match GANTT_WORDS.iter().any(|word| lower.starts_with(word)) {
+        _ if words.is_empty() => "-".to_owned(),
+        true => format!("- {words}"),
+        false => words,
+    }
+}
+
+/// Text inside a diagram: characters that mean something to Mermaid are taken away.
+pub(super) fn plain(text: &str) -> String {
     let cleaned: String = clean_line(text)
         .chars()
         .map(|character| {
@@ -210,11 +221,5 @@ pub(super) fn label(text: &str) -> String {
             if harmless { character } else { ' ' }
         })
         .collect();
-    let words = cleaned.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lower = words.to_lowercase();
-    match GANTT_WORDS.iter().any(|word| lower.starts_with(word)) {
-        _ if words.is_empty() => "-".to_owned(),
-        true => format!("- {words}"),
-        false => words,
-    }
+    cleaned.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,6 +1,7 @@
 //! What a stage has to say at its end, for four readers: the terminal, programs (JSON), GitHub's summary page, and the
 //! next run (`.xtask/reports`). Knows nothing of how the results came about.
 
+mod diagram;
 mod findings;
 mod junit;
 mod markdown;
@@ -16,8 +17,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use self::diagram::plan_mermaid;
 pub(crate) use self::markdown::{escape, rows};
-pub use self::plan::{plan_json, plan_mermaid, plan_text};
+pub use self::plan::{plan_json, plan_text};
 pub use self::table::Table;
 use crate::env::Env;
 use crate::error::{Exit, Fail};

@@ -1,4 +1,4 @@
-//! A plan as text, JSON and a diagram: what `--dry-run` shows. Pure.
+//! A plan as text and JSON: what `--dry-run` shows. Pure.
 
 #[cfg(test)]
 mod tests;
@@ -7,7 +7,6 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::markdown::label;
 use crate::plan::{Action, OnFailure, Plan, Step};
 use crate::ui::clean_line;
 
@@ -19,10 +18,8 @@ pub fn plan_text(plan: &Plan) -> String {
         count => format!("{}: {count} steps", plan.stage),
     }];
     let digits = plan.steps.len().to_string().len();
-    let number_of: HashMap<&str, usize> = (1..)
-        .zip(&plan.steps)
-        .map(|(number, step)| (step.id.as_str(), number))
-        .collect();
+    // Filled on the way: of several steps with one id, a step needs the nearest before it.
+    let mut number_of: HashMap<&str, usize> = HashMap::new();
     let mut group = None;
     for (number, step) in (1..).zip(&plan.steps) {
         if group != Some(&step.group) {
@@ -31,6 +28,7 @@ pub fn plan_text(plan: &Plan) -> String {
             group = Some(&step.group);
         }
         lines.push(step_line(number, digits, step, &number_of));
+        number_of.insert(&step.id, number);
         let indent = " ".repeat(digits + 4);
         lines.extend(action_text(&step.action).map(|text| format!("{indent}{text}")));
     }
@@ -114,43 +112,4 @@ fn action_text(action: &Action) -> Option<String> {
 /// The plan as JSON: its fields as they are.
 pub fn plan_json(plan: &Plan) -> Value {
     serde_json::to_value(plan).expect("a plan holds only strings, numbers and lists")
-}
-
-/// The plan as a Mermaid flowchart, one box per group.
-pub fn plan_mermaid(plan: &Plan) -> String {
-    let mut lines = vec!["flowchart LR".to_owned()];
-    let mut arrows = Vec::new();
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
-    let mut group = None;
-    for (number, step) in (1..).zip(&plan.steps) {
-        if group != Some(&step.group) {
-            if group.is_some() {
-                lines.push("  end".to_owned());
-            }
-            lines.push(format!("  subgraph g{number}[\"{}\"]", label(&step.group)));
-            group = Some(&step.group);
-        }
-        let shape = if step.done.is_some() {
-            ("([\"", "\"])")
-        } else {
-            ("[\"", "\"]")
-        };
-        lines.push(format!(
-            "    s{number}{}{}{}",
-            shape.0,
-            label(&step.id),
-            shape.1
-        ));
-        let needs = step
-            .needs
-            .iter()
-            .filter_map(|need| numbers.get(need.as_str()));
-        arrows.extend(needs.map(|need| format!("  s{need} --> s{number}")));
-        numbers.insert(&step.id, number);
-    }
-    if group.is_some() {
-        lines.push("  end".to_owned());
-    }
-    lines.extend(arrows);
-    lines.join("\n")
 }

@@ -215,6 +215,7 @@ fn inner_context(ctx: &Ctx, copy: &Path, workspace: &Workspace) -> Ctx {
         only: Vec::new(),
         jobs: ctx.jobs,
         dry_run: false,
+        diagram: false,
         interrupt: Interrupt::install(),
     }
 }

@@ -21,10 +21,9 @@ use crate::context::Ctx;
 use crate::error::Fail;
 use crate::findings::{self, Finding};
 use crate::plan::{Action, Plan, Step};
-use crate::report::{Report, plan_json, plan_text};
+use crate::report::Report;
 use crate::run::{Io, Runner};
 use crate::tools::git::Git;
-use crate::ui::Format;
 
 const STAGE: &str = "tidy";
 
@@ -80,10 +79,7 @@ pub fn tidy(ctx: &Ctx) -> anyhow::Result<Report> {
         plan.push(Step::new(STAGE, name, goal, action));
     }
     if ctx.dry_run {
-        match ctx.ui.format() {
-            Format::Json => ctx.ui.data(&plan_json(&plan).to_string()),
-            Format::Text => ctx.ui.data(&plan_text(&plan)),
-        }
+        ctx.show(&plan);
         return Ok(Report::empty(STAGE));
     }
     let outcome = ctx.run_all(&plan, &Repo::open(&ctx.root)?);

@@ -59,6 +59,7 @@ fn the_verb_reports_everything_at_once() {
         only: Vec::new(),
         jobs: 1,
         dry_run: false,
+        diagram: false,
         interrupt: Interrupt::install(),
     };
     let report = tidy(&ctx).expect("it runs");

@@ -1,4 +1,4 @@
-//! One plan in its three forms.
+//! One plan as text and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use expect_test::expect;
 use super::*;
 use crate::plan::{Command, Probe, Rest};
 
-fn sample_plan() -> Plan {
+pub(in crate::report) fn sample_plan() -> Plan {
     let mut plan = Plan::new("deploy");
     let command = Command {
         display: "wrangler versions upload --config workers/main/wrangler.toml".to_owned(),
@@ -87,28 +87,6 @@ fn a_plan_as_text() {
         note: first upload of agent goes live at once"#]]
     .assert_eq(&plan_text(&sample_plan()));
     assert_eq!(plan_text(&Plan::new("deploy")), "deploy: nothing to do");
-}
-
-#[test]
-fn a_plan_as_a_diagram() {
-    expect![[r#"
-        flowchart LR
-          subgraph g1["stage"]
-            s1["upload main"]
-            s2(["upload agent"])
-          end
-          subgraph g3["smoke"]
-            s3["smoke main"]
-          end
-          subgraph g4["promote"]
-            s4["promote main"]
-            s5["bake 10"]
-          end
-          s1 --> s3
-          s2 --> s3
-          s3 --> s4
-          s1 --> s4"#]]
-    .assert_eq(&plan_mermaid(&sample_plan()));
 }
 
 #[test]

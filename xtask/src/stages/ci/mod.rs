@@ -22,7 +22,7 @@ use crate::env::Env;
 use crate::findings::audit::idle_exceptions;
 use crate::findings::{Finding, Severity};
 use crate::plan::OnFailure;
-use crate::report::{Report, plan_json, plan_text};
+use crate::report::Report;
 use crate::stages::ci::plan::{CiPlan, Material, STAGE};
 use crate::stages::ci::runner::CiRunner;
 pub use crate::stages::ci::shard::Shard;
@@ -31,7 +31,6 @@ use crate::tools::cloudflare::PRODUCTION_API;
 use crate::tools::git::Git;
 use crate::tools::local_cloud;
 use crate::tools::wrangler::Wrangler;
-use crate::ui::Format;
 use crate::workspace::{Worker, Workspace};
 
 /// The cache may grow to this size.
@@ -109,10 +108,7 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         ci.plan = shard::take(&ci.plan, shard);
     }
     if ctx.dry_run {
-        match ctx.ui.format() {
-            Format::Json => ctx.ui.data(&plan_json(&ci.plan).to_string()),
-            Format::Text => ctx.ui.data(&plan_text(&ci.plan)),
-        }
+        ctx.show(&ci.plan);
         return Ok(Report::empty(STAGE));
     }
     let env = ctx.env.clone().with("PATH", &facts.path);

@@ -19,7 +19,7 @@ use crate::error::{Exit, Fail};
 use crate::github::{PullRequest, access, event};
 use crate::plan::Plan;
 use crate::preview::Key;
-use crate::report::{Report, Table, plan_json, plan_text};
+use crate::report::{Report, Table};
 use crate::run::{Outcome, Status};
 use crate::stages::cleanup::found::{Found, Scope, Wanted};
 use crate::stages::cleanup::runner::CleanupRunner;
@@ -28,7 +28,6 @@ use crate::stages::cleanup::tell::Fate;
 use crate::stages::cleanup::teller::Teller;
 use crate::stages::effects::Effects;
 use crate::target::Target;
-use crate::ui::Format;
 use crate::workspace::Workspace;
 
 /// The verb all plans of this stage belong to.
@@ -149,10 +148,7 @@ fn dry_run(ctx: &Ctx, mut plan: Plan, found: &Found, stale: &Stale) -> Report {
     if plan.steps.is_empty() {
         plan.notes.push("there is nothing to delete".to_owned());
     }
-    match ctx.ui.format() {
-        Format::Json => ctx.ui.data(&plan_json(&plan).to_string()),
-        Format::Text => ctx.ui.data(&plan_text(&plan)),
-    }
+    ctx.show(&plan);
     Report::empty(STAGE)
 }
 

@@ -9,12 +9,11 @@ use crate::ledger::releases::{self, Record, Status};
 use crate::live;
 use crate::migrate;
 use crate::plan::{Action, Plan, Step};
-use crate::report::{Report, Table, plan_json, plan_text};
+use crate::report::{Report, Table};
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, holder, short};
 use crate::stages::deploy::triggers;
-use crate::ui::Format;
 use crate::watch;
 
 impl Release<'_> {
@@ -294,10 +293,7 @@ impl Release<'_> {
     /// Prints what a deploy would do, and does nothing.
     pub fn dry_run(&self) -> anyhow::Result<Report> {
         let plan = self.whole_plan()?;
-        match self.ctx.ui.format() {
-            Format::Json => self.ctx.ui.data(&plan_json(&plan).to_string()),
-            Format::Text => self.ctx.ui.data(&plan_text(&plan)),
-        }
+        self.ctx.show(&plan);
         let mut report = Report::empty(STAGE);
         report.release = Some(self.id.clone());
         Ok(report)
@@ -324,7 +320,7 @@ impl Release<'_> {
             );
         }
         plan.notes.push("a worker whose content is live already is neither uploaded nor promoted; the build tells".to_owned());
-        plan.steps.extend(self.build_plan().steps);
+        plan.then(self.build_plan());
         for (database, files) in &self.databases {
             let ledger = if self.target.reachable {
                 migrations::read_ledger(database)?
@@ -332,11 +328,10 @@ impl Release<'_> {
                 migrations::Ledger::default()
             };
             let todo = migrations::pending(files, &ledger, &self.id, SystemTime::now())?;
-            plan.steps
-                .extend(migrate::plan(STAGE, database, &todo).steps);
+            plan.then(migrate::plan(STAGE, database, &todo));
         }
-        plan.steps
-            .extend(plans::create(cloud, self.workspace, &parts).steps);
+        plan.then(plans::create(cloud, self.workspace, &parts));
+        let mut uploads = Plan::new(STAGE);
         for part in parts.iter().filter(|part| part.staged()) {
             let goal = format!("upload a version of {}", part.name());
             let step = Step::new(
@@ -345,8 +340,9 @@ impl Release<'_> {
                 goal,
                 Action::Nothing,
             );
-            plan.push(step.worker(part.name()));
+            uploads.push(step.worker(part.name()));
         }
+        plan.then(uploads);
         let url = |part: &Part<'_>, triggers: &live::Triggers| self.url(part, triggers);
         let wanted = parts
             .iter()
@@ -362,8 +358,7 @@ impl Release<'_> {
         let window = watch::window(self.options.watch, limits);
         let watched = window.map(|window| watch::plan(STAGE, window));
         for phase in phases.into_iter().chain(watched) {
-            plan.notes.extend(phase.notes);
-            plan.steps.extend(phase.steps);
+            plan.then(phase);
         }
         Ok(plan)
     }

@@ -6,8 +6,7 @@ use crate::error::{Exit, exit_of};
 use crate::ledger::migrations::{Ledger, read_ledger};
 use crate::migrate::{self, Done, Migrator};
 use crate::plan::Plan;
-use crate::report::{Report, plan_json, plan_text};
-use crate::ui::Format;
+use crate::report::Report;
 
 /// Applies what is pending.
 pub(super) fn up(run: &Run<'_>, subjects: &[Subject], to: Option<u64>) -> anyhow::Result<Report> {
@@ -65,14 +64,9 @@ fn dry_run(migrator: &Migrator<'_>, subjects: &[Subject]) -> anyhow::Result<Repo
         };
         let todo = migrator.pending_by(&subject.files, &ledger)?;
         let plan = migrate::plan(STAGE, &subject.database, &todo);
-        whole.steps.extend(plan.steps);
-        whole.notes.extend(plan.notes);
+        whole.then(plan);
     }
-    let ui = &migrator.ctx.ui;
-    match ui.format() {
-        Format::Json => ui.data(&plan_json(&whole).to_string()),
-        Format::Text => ui.data(&plan_text(&whole)),
-    }
+    migrator.ctx.show(&whole);
     Ok(Report::empty(STAGE))
 }
 

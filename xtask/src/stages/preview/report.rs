@@ -6,12 +6,11 @@ use crate::ledger::Database;
 use crate::ledger::migrations::{self, Ledger};
 use crate::migrate;
 use crate::plan::{Action, Plan, Step};
-use crate::report::{Report, Table, plan_json, plan_text};
+use crate::report::{Report, Table};
 use crate::stages::preview::check::SHARED_WARNING;
 use crate::stages::preview::facts::Subject;
 use crate::stages::preview::making::Making;
 use crate::stages::preview::{Ending, STAGE, plans, storage};
-use crate::ui::Format;
 
 /// The report of a run that rightly made nothing.
 pub fn skipped(subject: &Subject, why: &str) -> Report {
@@ -124,10 +123,7 @@ impl Making<'_> {
     /// Prints what a preview would do, and does nothing.
     pub fn dry_run(&self) -> anyhow::Result<Report> {
         let plan = self.whole_plan()?;
-        match self.ctx.ui.format() {
-            Format::Json => self.ctx.ui.data(&plan_json(&plan).to_string()),
-            Format::Text => self.ctx.ui.data(&plan_text(&plan)),
-        }
+        self.ctx.show(&plan);
         let mut report = Report::empty(STAGE);
         report.release = Some(self.release.clone());
         Ok(report)
@@ -153,7 +149,8 @@ impl Making<'_> {
             .extend(plans::claim(cloud, self.twin, &self.pieces, &self.tags()).steps);
         plan.steps
             .extend(storage::create(cloud, &self.resources, &there).steps);
-        plan.steps.extend(self.data_plan(&there)?.steps);
+        plan.then(self.data_plan(&there)?);
+        let mut uploads = Plan::new(STAGE);
         let mut pieces = self.pieces.clone();
         for piece in &mut pieces {
             piece.version = Some(format!("(new version of {})", piece.name()));
@@ -164,18 +161,26 @@ impl Making<'_> {
                 goal,
                 Action::Nothing,
             );
-            plan.push(step.worker(piece.name()));
+            uploads.push(step.worker(piece.name()));
         }
-        plan.steps
-            .extend(plans::serve(cloud, &self.levels, &pieces, &self.release, &self.tags()).steps);
+        plan.then(uploads);
+        plan.then(plans::serve(
+            cloud,
+            &self.levels,
+            &pieces,
+            &self.release,
+            &self.tags(),
+        ));
+        let mut proof = Plan::new(STAGE);
         let prove = Step::new(
             "proof",
             "prove",
             "read every live binding back: none is production's",
             Action::Nothing,
         );
-        plan.push(prove);
-        plan.steps.extend(self.smoke_plan().0.steps);
+        proof.push(prove);
+        plan.then(proof);
+        plan.then(self.smoke_plan().0);
         Ok(plan)
     }
 
@@ -213,8 +218,7 @@ impl Making<'_> {
                     migrations::pending(files, &Ledger::default(), &self.release, self.started)
                 })?;
             let database = Database::new(cloud, name, &assumed.ids[name]);
-            plan.steps
-                .extend(migrate::plan(STAGE, &database, &todo).steps);
+            plan.then(migrate::plan(STAGE, &database, &todo));
         }
         Ok(plan)
     }

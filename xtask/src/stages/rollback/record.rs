@@ -8,12 +8,11 @@ use crate::ledger::lease::Holder;
 use crate::ledger::releases::{self, Record, Status};
 use crate::live::Triggers;
 use crate::plan::Plan;
-use crate::report::{Report, Table, plan_json, plan_text};
+use crate::report::{Report, Table};
 use crate::stages::deploy::release::short;
 use crate::stages::rollback::facts::{self, Rollback};
 use crate::stages::rollback::history::shown;
 use crate::stages::rollback::plans::{self, STAGE};
-use crate::ui::Format;
 use crate::watch;
 
 /// The fact that names the file of a post-mortem.
@@ -195,10 +194,7 @@ impl Rollback<'_> {
     /// Prints what a rollback would do, and does nothing.
     pub fn dry_run(&self) -> anyhow::Result<Report> {
         let plan = self.whole_plan();
-        match self.ctx.ui.format() {
-            Format::Json => self.ctx.ui.data(&plan_json(&plan).to_string()),
-            Format::Text => self.ctx.ui.data(&plan_text(&plan)),
-        }
+        self.ctx.show(&plan);
         let mut report = Report::empty(STAGE);
         report.release = Some(self.id.clone());
         Ok(report)
@@ -235,8 +231,7 @@ impl Rollback<'_> {
         let window = watch::window(self.options.watch, &self.workspace.pipeline.watch);
         phases.extend(window.map(|window| watch::plan(STAGE, window)));
         for phase in phases {
-            plan.notes.extend(phase.notes);
-            plan.steps.extend(phase.steps);
+            plan.then(phase);
         }
         plan
     }

@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use crate::context::Ctx;
 use crate::error::{Exit, Fail};
 use crate::plan::{Action, Plan, Step};
-use crate::report::{Report, plan_json, plan_text};
+use crate::report::Report;
 use crate::run::{Io, Outcome, Runner};
 use crate::stages::rollback::Revert;
 use crate::stages::rollback::plans::STAGE;
 use crate::tools::git::{Commit, Git, Reverted};
-use crate::ui::Format;
 use crate::workspace::Workspace;
 
 /// What a revert needs to know.
@@ -37,12 +36,8 @@ pub fn revert(ctx: &Ctx, workspace: &Workspace, wish: &Revert) -> anyhow::Result
     let facts = gather(ctx, workspace, wish)?;
     if ctx.dry_run {
         let mut plan = plan_revert(&facts);
-        plan.steps
-            .extend(plan_push(&facts, "(the new commit)").steps);
-        match ctx.ui.format() {
-            Format::Json => ctx.ui.data(&plan_json(&plan).to_string()),
-            Format::Text => ctx.ui.data(&plan_text(&plan)),
-        }
+        plan.then(plan_push(&facts, "(the new commit)"));
+        ctx.show(&plan);
         return Ok(Report::empty(STAGE));
     }
     let mut outcome = ctx.run(&plan_revert(&facts), &facts);
