@@ -82,7 +82,24 @@ fn one_before_all_of_several_groups_has_an_arrow_to_each() {
          z/test a <- install
          z/test b <- install
          z/report <- test a, test b",
-        expect![[r#""#]],
+        expect![[r#"
+            flowchart LR
+              subgraph g0["x"]
+                s0["install"]
+              end
+              subgraph g1["y"]
+                s1["build a"]
+                s2["build b"]
+              end
+              subgraph g2["z"]
+                s3["test a"]
+                s4["test b"]
+                s5["report"]
+              end
+              s0 --> g1
+              s0 --> g2
+              s3 --> s5
+              s4 --> s5"#]],
     );
 }
 
