@@ -91,6 +91,7 @@ fn no_tail_is_left(world: &World) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most of it is what is expected")]
 fn what_the_public_meets_is_told_and_too_many_errors_count() {
     let world = World::of(&[
         (".gitignore", "/.xtask/\nnode_modules\n.wrangler\n"),
