@@ -89,8 +89,8 @@ impl Sweep for Deploy {
         ]
     }
 
-    /// CI gives the whole test three minutes.
+    /// CI gives the whole test three minutes, the recording included.
     fn sample(&self) -> (usize, Duration) {
-        (12, Duration::from_secs(120))
+        (12, Duration::from_secs(80))
     }
 }

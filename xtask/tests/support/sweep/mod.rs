@@ -71,10 +71,11 @@ pub trait Sweep: Sync {
     ) -> Vec<String>;
     /// Points that once went wrong, each with the reason in a comment: every sample begins with them.
     fn regressions(&self) -> &'static [&'static str];
-    /// So many points are a sample, so that a seed means the same points on every machine; and no new one after so long.
+    /// So many points are a sample, so that a seed means the same points on every machine; and no new one after so long,
+    /// counted from where the first is tried.
     fn sample(&self) -> (usize, Duration);
-    /// Worlds side by side.
-    fn worlds(&self) -> usize {
+    /// Worlds side by side; of a sample other tests run beside it.
+    fn worlds(&self, _sample: bool) -> usize {
         2
     }
 }
@@ -126,7 +127,7 @@ pub fn sweep<S: Sweep>(subject: &S) {
     let started = Instant::now();
     let settings = Settings::read();
     let mut worlds: Vec<Option<S::World>> = Vec::new();
-    worlds.resize_with(subject.worlds(), || None);
+    worlds.resize_with(subject.worlds(settings.is_sample()), || None);
     let mut points = record_all(subject, &mut worlds, settings.point.as_deref());
     match settings.sweep.as_deref() {
         None | Some("every-kind") => {}
@@ -135,7 +136,7 @@ pub fn sweep<S: Sweep>(subject: &S) {
     }
     let of = points.len();
     let points = choose(subject, &settings, points);
-    let until = (settings.is_sample()).then(|| started + subject.sample().1);
+    let until = (settings.is_sample()).then(|| Instant::now() + subject.sample().1);
     let tried = try_all(subject, worlds, points, &settings, until);
     tell(&settings, &tried, of, started);
 }
@@ -361,6 +362,7 @@ fn tell(settings: &Settings, tried: &[Tried], of: usize, started: Instant) {
         let wrong = one.wrong.join("\n  ");
         eprintln!("\nXTASK_SWEEP_POINT='{}'\n  {wrong}", one.point);
     }
+    assert!(!tried.is_empty(), "no point was tried");
     assert!(
         failed.is_empty(),
         "{} points failed: see above",

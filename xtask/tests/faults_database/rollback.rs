@@ -1,0 +1,150 @@
+//! The sweep of `rollback`: from the third release to the second, and to the first together with its database.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::seen::{Seen, ledger, look};
+use crate::shop::{SCRIPTS, SECRETS, Shop};
+use crate::sweep::{Point, Run, Sweep, left};
+
+pub struct Rollback;
+
+/// The release a scenario goes to.
+fn target(scenario: &str) -> usize {
+    match scenario {
+        "restore" => 1,
+        _ => 2,
+    }
+}
+
+/// What is there when all went well.
+fn goal(shop: &Shop, scenario: &str, before: &Seen) -> Seen {
+    let start = shop.start.as_ref().expect("it was prepared");
+    let release = start.releases[target(scenario) - 1].clone();
+    let rows = match scenario {
+        "restore" => release.rows,
+        _ => before.rows.clone(),
+    };
+    Seen { rows, ..release }
+}
+
+fn records(shop: &Shop) -> Vec<Value> {
+    let sql = "SELECT record FROM xtask_releases ORDER BY number";
+    let rows = shop.inner.try_query(sql).unwrap_or_default();
+    let record = |row: &Value| serde_json::from_str(row["record"].as_str()?).ok();
+    rows.iter().filter_map(record).collect()
+}
+
+/// What holds after every run.
+fn always(shop: &Shop, now: &Seen, before: &Seen, goal: &Seen, killed: bool) -> Vec<String> {
+    let mut wrong = ledger(&shop.inner, &now.rows);
+    if now.rows != before.rows && now.rows != goal.rows {
+        wrong.push(format!("the rows are neither old nor new: {:?}", now.rows));
+    }
+    for script in SCRIPTS {
+        let serves = &now.serving[script];
+        if *serves != before.serving[script] && *serves != goal.serving[script] {
+            wrong.push(format!("{script} is neither old nor new: {serves:?}"));
+        }
+    }
+    let known = records(shop);
+    let kept = killed
+        && shop
+            .inner
+            .root()
+            .join(".xtask/rollback/records.json")
+            .exists();
+    let there = |number: u64| known.iter().any(|record| record["number"] == number);
+    if !kept && !(1..=3).all(there) {
+        wrong.push(format!("records are lost: {} are left", known.len()));
+    }
+    wrong.extend(left::left_behind(&shop.inner, &SECRETS));
+    wrong
+}
+
+impl Sweep for Rollback {
+    type World = Shop;
+    type Sight = Seen;
+
+    fn scenarios(&self) -> Vec<&'static str> {
+        vec!["flip", "restore"]
+    }
+
+    fn world(&self) -> Shop {
+        Shop::new()
+    }
+
+    fn prepare(&self, shop: &mut Shop, _: &'static str) {
+        shop.rewind();
+    }
+
+    fn arguments(&self, scenario: &'static str) -> Vec<String> {
+        let to = target(scenario).to_string();
+        let mut words = vec!["rollback", "--to", &to];
+        if scenario == "restore" {
+            words.extend(["--restore-db", "--yes"]);
+        }
+        words.into_iter().map(str::to_owned).collect()
+    }
+
+    fn edges(&self) -> Vec<String> {
+        ["/alive/alpha", "/alive/beta"].map(str::to_owned).to_vec()
+    }
+
+    fn look(&self, shop: &Shop) -> Seen {
+        look(&shop.inner)
+    }
+
+    fn after_fault(&self, shop: &Shop, point: &Point, before: &Seen, run: &Run) -> Vec<String> {
+        let now = look(&shop.inner);
+        let goal = goal(shop, point.scenario, before);
+        let mut wrong = always(shop, &now, before, &goal, run.killed);
+        match run.exit {
+            _ if run.killed => {}
+            Some(0 | 1) if now == goal => {}
+            Some(3) if now == *before => {}
+            Some(4) if run.stderr.contains("run the same") => {}
+            exit => wrong.push(format!("exit {exit:?}, and there is {now:?}")),
+        }
+        wrong
+    }
+
+    fn after_rerun(&self, shop: &Shop, point: &Point, before: &Seen, run: &Run) -> Vec<String> {
+        let now = look(&shop.inner);
+        let goal = goal(shop, point.scenario, before);
+        let mut wrong = always(shop, &now, before, &goal, false);
+        if run.exit != Some(0) {
+            wrong.push(format!("the rerun ended with {:?}", run.exit));
+        }
+        if now != goal {
+            wrong.push(format!(
+                "after the rerun there is {now:?} instead of {goal:?}"
+            ));
+        }
+        let leases = shop.inner.query("SELECT * FROM xtask_lease");
+        if !leases.is_empty() {
+            wrong.push(format!("a lease is left: {leases:?}"));
+        }
+        let records = records(shop);
+        let to = &records[target(point.scenario) - 1]["id"];
+        let last = records.last().expect("there are three at least");
+        if last["status"] != "live" || last["rollback"]["to"] != *to {
+            wrong.push(format!("the last record is no rollback to {to}: {last}"));
+        }
+        wrong
+    }
+
+    fn regressions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn sample(&self) -> (usize, Duration) {
+        (6, Duration::from_secs(30))
+    }
+
+    /// Every world begins with three deploys: one is quicker for a sample.
+    fn worlds(&self, sample: bool) -> usize {
+        if sample { 1 } else { 2 }
+    }
+}
