@@ -2,6 +2,7 @@
 //! says today. Knows Markdown only as far as that takes.
 
 mod configuration;
+mod diagrams;
 mod schema;
 #[path = "../support/mod.rs"]
 mod support;
