@@ -95,7 +95,7 @@ impl Sweep for Migrate {
     }
 
     fn sample(&self) -> (usize, Duration) {
-        (6, Duration::from_secs(30))
+        (3, Duration::from_secs(30))
     }
 
     fn worlds(&self, sample: bool) -> usize {
