@@ -28,6 +28,8 @@ pub fn plan_mermaid(plan: &Plan) -> String {
     let groups = groups(&plan.steps);
     for (number, group) in groups.iter().enumerate() {
         lines.push(format!("  subgraph g{number}[\"{}\"]", text(group.name)));
+        // Otherwise Mermaid turns a box that only has arrows of its own, and its steps stand in one wide row.
+        lines.push("    direction LR".to_owned());
         for at in group.steps.clone() {
             let step = &plan.steps[at];
             let label = text(&step.id);

@@ -37,14 +37,17 @@ fn all_of_a_group_after_all_of_another_is_one_arrow() {
         expect![[r#"
             flowchart LR
               subgraph g0["build"]
+                direction LR
                 s0["build a"]
                 s1["build b"]
               end
               subgraph g1["upload"]
+                direction LR
                 s2["upload a"]
                 s3(["upload b"]):::done
               end
               subgraph g2["stage"]
+                direction LR
                 s4["stage"]
               end
               g0 --> g1
@@ -62,10 +65,12 @@ fn what_a_step_waits_for_anyway_is_not_drawn() {
         expect![[r#"
             flowchart LR
               subgraph g0["x"]
+                direction LR
                 s0["one"]
                 s1["two"]
               end
               subgraph g1["y"]
+                direction LR
                 s2["three"]
               end
               s0 --> s1
@@ -85,13 +90,16 @@ fn one_before_all_of_several_groups_has_an_arrow_to_each() {
         expect![[r#"
             flowchart LR
               subgraph g0["x"]
+                direction LR
                 s0["install"]
               end
               subgraph g1["y"]
+                direction LR
                 s1["build a"]
                 s2["build b"]
               end
               subgraph g2["z"]
+                direction LR
                 s3["test a"]
                 s4["test b"]
                 s5["report"]
@@ -115,11 +123,13 @@ fn many_after_many_meet_in_a_point() {
         expect![[r#"
             flowchart LR
               subgraph g0["x"]
+                direction LR
                 s0["a"]
                 s1["b"]
                 s2["c"]
               end
               subgraph g1["y"]
+                direction LR
                 s3["d"]
                 s4["e"]
                 s5["f"]
@@ -144,10 +154,12 @@ fn phases_follow_each_other() {
     expect![[r#"
         flowchart LR
           subgraph g0["build"]
+            direction LR
             s0["build a"]
             s1["build b"]
           end
           subgraph g1["upload"]
+            direction LR
             s2["create a"]
             s3["address a"]
             s4["create b"]
@@ -173,9 +185,11 @@ fn no_text_is_anything_but_text() {
         expect![[r#"
             flowchart LR
               subgraph g0["a quoted group"]
+                direction LR
                 s0["1 x end -- b"]
               end
               subgraph g1["list"]
+                direction LR
                 s1["1 first"]
                 s2["end"]
               end"#]],
