@@ -3,6 +3,7 @@
 mod ci;
 mod crons;
 mod deploy;
+mod logs;
 mod migrate;
 mod preview;
 mod rollback;
@@ -104,6 +105,8 @@ enum Verb {
     Crons(crons::CronsArgs),
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
+    /// Show what the workers meet and say, live, until Ctrl-C
+    Logs(logs::LogsArgs),
     /// Run the whole pipeline offline: deploy twice to a fresh local cloud, show what is live
     Rehearse(RehearseArgs),
     /// Put all workers back on the versions of an earlier release, at once
@@ -260,6 +263,7 @@ impl Verb {
             Verb::Cleanup(_) => "cleanup",
             Verb::Crons(_) => "crons",
             Verb::Local(_) => "local",
+            Verb::Logs(_) => "logs",
             Verb::Rehearse(_) => "rehearse",
             Verb::Rollback(_) => "rollback",
             Verb::Schema => "schema",
@@ -283,6 +287,7 @@ impl Verb {
             }
             Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
+            Verb::Logs(args) => stages::logs::logs(ctx, &args.into()).map(|()| None),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
         }
     }

@@ -18,6 +18,8 @@ pub struct Env {
     pub terminal: bool,
     /// True when colour is wanted: a terminal, no `NO_COLOR`, or `CLICOLOR_FORCE`.
     pub color: bool,
+    /// The same for stdout.
+    pub data_color: bool,
     /// Where processes are started from.
     pub cwd: PathBuf,
 }
@@ -30,7 +32,12 @@ impl Env {
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        Env::from_vars(vars, std::io::stderr().is_terminal(), cwd)
+        let mut env = Env::from_vars(vars, std::io::stderr().is_terminal(), cwd);
+        env.data_color = match std::io::stdout().is_terminal() {
+            true => env.color,
+            false => env.color && env.var("CLICOLOR_FORCE").is_some(),
+        };
+        env
     }
 
     /// The surroundings that a set of variables describes: the pure part of [`Env::read`], for tests.
@@ -55,6 +62,7 @@ impl Env {
             github_actions,
             terminal,
             color,
+            data_color: false,
             cwd,
             vars,
         }

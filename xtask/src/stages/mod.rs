@@ -6,6 +6,7 @@ pub mod crons;
 pub mod deploy;
 pub mod effects;
 pub mod local;
+pub mod logs;
 pub mod migrate;
 pub mod preview;
 pub mod rehearse;

@@ -51,6 +51,8 @@ struct Look {
     terminal: bool,
     github: bool,
     color: bool,
+    /// The same for what goes to stdout.
+    data_color: bool,
     quiet: bool,
     verbose: bool,
 }
@@ -73,6 +75,7 @@ impl Ui {
             terminal: env.terminal && !quiet,
             github: env.github_actions,
             color: env.color,
+            data_color: env.data_color,
             quiet,
             verbose,
         };
@@ -176,6 +179,15 @@ impl Ui {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
         Some(answer.trim().to_owned())
+    }
+
+    /// A word on stdout in one of a few colours, to tell neighbours apart; as it is where colour is not wanted.
+    pub fn tinted(&self, index: usize, text: &str) -> String {
+        const TINTS: [&str; 6] = ["36", "35", "33", "32", "34", "31"];
+        match self.look.data_color {
+            true => format!("\x1b[{}m{text}\x1b[0m", TINTS[index % TINTS.len()]),
+            false => text.to_owned(),
+        }
     }
 
     /// Writes data to stdout, masked.
