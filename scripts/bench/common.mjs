@@ -84,3 +84,18 @@ export async function advisories() {
   });
   return { address, end: () => child.stdin.end() };
 }
+
+/** Starts a local cloud with its state in a folder; its addresses, its process, and how to end it. */
+export async function startCloud(program, state, modules) {
+  const child = spawn(program, ["serve", "--state", state, "--port", "0", "--repo-root", modules, "--exit-with-stdin"],
+    { stdio: ["pipe", "pipe", fs.openSync(`${state}.log`, "w")] });
+  const line = await new Promise((resolve, reject) => {
+    child.stdout.once("data", (data) => resolve(data.toString()));
+    child.once("exit", (code) => reject(new Error(`the local cloud ended with ${code}; see ${state}.log`)));
+  });
+  const end = () => {
+    child.stdin.end();
+    return new Promise((resolve) => { child.once("exit", resolve); setTimeout(resolve, 5000).unref(); });
+  };
+  return { ...JSON.parse(line), child, end };
+}

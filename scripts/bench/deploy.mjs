@@ -1,14 +1,13 @@
 // Measures a deploy of four changed workers: `xtask deploy` against what cloudflare/wrangler-action runs, in turns, on
 // one local cloud. Knows how to measure, not how either side works. Started by deploy.sh.
 
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { commit, copyRepo, median, plainEnv, say, seconds, sum, table, timed } from "./common.mjs";
+import { commit, copyRepo, median, plainEnv, say, seconds, startCloud, sum, table, timed } from "./common.mjs";
 
 const BOUND = 0.5;
 /** So long after a deploy the local cloud may still be busy with it; that belongs to nobody's time. */
@@ -43,17 +42,6 @@ function changeAll(folder, round) {
     fs.appendFileSync(path.join(folder, "workers", worker, main), `\nReflect.set(globalThis, "round", ${JSON.stringify(round)});\n`);
   }
   commit(folder, round);
-}
-
-async function startCloud(state) {
-  const child = spawn(path.join(flags.programs, "local-cloud"),
-    ["serve", "--state", state, "--port", "0", "--repo-root", flags.repo, "--exit-with-stdin"],
-    { stdio: ["pipe", "pipe", fs.openSync(`${state}.log`, "w")] });
-  const line = await new Promise((resolve, reject) => {
-    child.stdout.once("data", (data) => resolve(data.toString()));
-    child.once("exit", (code) => reject(new Error(`the local cloud ended with ${code}; see ${state}.log`)));
-  });
-  return { ...JSON.parse(line), child };
 }
 
 /** CPU seconds a process and all below it have used, those that ended included (Linux; elsewhere unknown). */
@@ -219,7 +207,7 @@ async function main() {
   copyRepo(flags.repo, path.join(work, "theirs"));
   fs.mkdirSync(state, { recursive: true });
   copyRepo(flags.repo, path.join(work, "ours"));
-  const cloud = await startCloud(state);
+  const cloud = await startCloud(path.join(flags.programs, "local-cloud"), state, flags.repo);
   const sides = Object.keys(SIDES);
   const runs = Object.fromEntries(sides.map((side) => [side, []]));
   const steps = Object.fromEntries(sides.map((side) => [side, new Map()]));
@@ -238,8 +226,7 @@ async function main() {
     process.exitCode = print(runs, steps) || flags["no-bound"] ? 0 : 1;
     if (flags.parts) printParts(bench);
   } finally {
-    cloud.child.stdin.end();
-    await new Promise((resolve) => { cloud.child.once("exit", resolve); setTimeout(resolve, 5000); });
+    await cloud.end();
     fs.rmSync(work, { recursive: true, force: true });
   }
   process.exit();

@@ -6,25 +6,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-import { loadLibrary } from "./library.mjs";
 import { splitStatements } from "./sql.mjs";
+import { plain, throwAway } from "./throwaway.mjs";
 
 const request = JSON.parse(process.argv[2] ?? "{}");
-const { Miniflare, NoOpLog, convert, latestDate } = loadLibrary(request.repo_root);
-
-const miniflare = new Miniflare(
-  convert({
-    modules: true,
-    script: "export default { fetch() { return new Response(null) } }",
-    compatibilityDate: latestDate,
-    d1Databases: { DB: "rehearsal" },
-    cf: false,
-    log: new NoOpLog(),
-  }),
-);
+const { database, close } = await throwAway(request.repo_root);
 
 try {
-  const database = await miniflare.getD1Database("DB");
   const files = sqlFiles(request);
   let failure = null;
   for (const file of files) {
@@ -34,7 +22,7 @@ try {
   console.log(JSON.stringify(failure ?? { ok: true, files: files.length }));
   process.exitCode = failure ? 1 : 0;
 } finally {
-  await miniflare.dispose();
+  await close();
 }
 
 function sqlFiles({ baseline, migrations, seed }) {
@@ -69,8 +57,4 @@ async function failingLine(database, statements) {
   }
   // It only fails as a whole: a foreign key that was deferred to the end.
   return statements.at(-1).line;
-}
-
-function plain(error) {
-  return String(error?.message ?? error).replace(/^D1_ERROR: /, "");
 }

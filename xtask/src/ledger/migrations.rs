@@ -24,6 +24,8 @@ const HASHES_SQL: &str = "SELECT name, hash, release, applied_at FROM xtask_migr
 pub struct SqlFile {
     /// The file's name without folder.
     pub name: String,
+    /// Where it is, from the repo's root, for messages.
+    pub path: String,
     /// Its text, with LF line ends.
     pub sql: String,
     /// The hash of the text.
@@ -63,8 +65,28 @@ pub struct Apply {
     pub kind: &'static str,
     /// The file.
     pub name: String,
-    /// The whole request.
+    /// The file's text, ended.
     pub sql: String,
+    /// What records it.
+    pub ledger: String,
+}
+
+impl Apply {
+    /// The whole request, with what is to be asked in front of the file and behind it.
+    pub fn request(&self, before: &str, after: &str) -> String {
+        format!("{before}{}{after}\n{}", self.sql, self.ledger)
+    }
+}
+
+impl Files {
+    /// The file that an [`Apply`] is made from.
+    pub fn of(&self, apply: &Apply) -> Option<&SqlFile> {
+        match apply.kind {
+            "baseline" => self.baseline.as_ref(),
+            "seed" => self.seed.as_ref(),
+            _ => self.migrations.iter().find(|file| file.name == apply.name),
+        }
+    }
 }
 
 /// Reads the SQL files `pipeline.toml` names; paths are relative to `root`.
@@ -78,12 +100,14 @@ pub fn gather(root: &Path, database: &crate::config::Database) -> anyhow::Result
             .with_context(|| format!("failed to read {}", folder.display()))?
             .path();
         if path.extension().is_some_and(|extension| extension == "sql") {
-            migrations.push(read(&path)?);
+            migrations.push(read(root, &path)?);
         }
     }
     migrations.sort_by(|a, b| (number(&a.name), &a.name).cmp(&(number(&b.name), &b.name)));
     let optional = |path: &Option<std::path::PathBuf>| {
-        path.as_ref().map(|path| read(&root.join(path))).transpose()
+        path.as_ref()
+            .map(|path| read(root, &root.join(path)))
+            .transpose()
     };
     Ok(Files {
         baseline: optional(&database.schema)?,
@@ -92,7 +116,7 @@ pub fn gather(root: &Path, database: &crate::config::Database) -> anyhow::Result
     })
 }
 
-fn read(path: &Path) -> anyhow::Result<SqlFile> {
+fn read(root: &Path, path: &Path) -> anyhow::Result<SqlFile> {
     let raw = std::fs::read_to_string(path).map_err(|error| {
         Fail::setup(format!("{} cannot be read", path.display()))
             .why(error.to_string())
@@ -106,6 +130,11 @@ fn read(path: &Path) -> anyhow::Result<SqlFile> {
         .into_owned();
     Ok(SqlFile {
         hash: digest::text(&sql),
+        path: path
+            .strip_prefix(root)
+            .unwrap_or(path)
+            .display()
+            .to_string(),
         name,
         sql,
     })
@@ -205,14 +234,15 @@ fn apply(kind: &'static str, file: &SqlFile, release: &str, stamp: &str) -> Appl
         // On a line of its own: the file may end in a comment.
         sql.push_str("\n;");
     }
+    let mut ledger = String::new();
     if kind == "migration" {
-        sql.push_str(&format!(
-            "\nINSERT INTO \"d1_migrations\" (name) VALUES ({});",
+        ledger.push_str(&format!(
+            "INSERT INTO \"d1_migrations\" (name) VALUES ({});\n",
             literal(&file.name)
         ));
     }
-    sql.push_str(&format!(
-        "\nINSERT INTO xtask_migrations (name, kind, hash, release, applied_at) VALUES ({}, {}, {}, {}, {}) \
+    ledger.push_str(&format!(
+        "INSERT INTO xtask_migrations (name, kind, hash, release, applied_at) VALUES ({}, {}, {}, {}, {}) \
          ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, release = excluded.release, applied_at = excluded.applied_at;",
         literal(&file.name), literal(kind), literal(&file.hash), literal(release), literal(stamp)
     ));
@@ -220,6 +250,7 @@ fn apply(kind: &'static str, file: &SqlFile, release: &str, stamp: &str) -> Appl
         kind,
         name: file.name.clone(),
         sql,
+        ledger,
     }
 }
 

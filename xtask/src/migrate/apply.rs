@@ -1,11 +1,13 @@
 //! Applies pending files, one after the other: each is one atomic request together with its ledger rows, so that a run
 //! killed anywhere leaves schema and ledger in agreement. A lost answer is no failure: the ledger tells what is done.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
 use super::Done;
+use super::rehearsal::{self, Guard};
 use crate::context::Ctx;
 use crate::error::{Exit, Fail};
 use crate::ledger::Database;
@@ -32,19 +34,33 @@ pub struct Migrator<'a> {
     pub release: &'a str,
     /// Nothing numbered above it is applied, nor the seed while something is left.
     pub up_to: Option<u64>,
+    /// The release that is live.
+    pub serving: Option<&'a str>,
 }
 
 /// The steps that apply files.
 pub fn plan(stage: &str, database: &Database, todo: &[Apply]) -> Plan {
+    guarded(stage, database, todo, &BTreeMap::new())
+}
+
+/// The same with what counts the rows around each file.
+fn guarded(
+    stage: &str,
+    database: &Database,
+    todo: &[Apply],
+    guards: &BTreeMap<String, Guard>,
+) -> Plan {
     let mut plan = Plan::new(stage);
     let mut last: Option<String> = None;
     for apply in todo {
         let id = step_id(apply);
         let goal = format!("apply {} to {}", apply.name, database.name);
+        let guard = guards.get(&apply.name).cloned().unwrap_or_default();
+        let sql = apply.request(&guard.before, &guard.after);
         // Not repeatable: after a lost answer the ledger is read to see whether it was applied.
         let rest = Rest {
             repeatable: false,
-            ..Rest::set("POST", database.query_path(), json!({"sql": apply.sql}))
+            ..Rest::set("POST", database.query_path(), json!({ "sql": sql }))
         };
         let step = Step::new("migrate", &id, goal, Action::Rest(rest)).needs(last);
         last = Some(id);
@@ -86,12 +102,16 @@ impl Migrator<'_> {
                 done.schema.insert(database.name.clone(), ledger.applied);
                 break;
             }
+            if !ledger.has_ledger {
+                // The one that keeps the lease has the tables by now; others are met here first.
+                database.create_tables()?;
+            }
             if !done.restore_points.contains_key(&database.name) {
                 let bookmark = database.bookmark()?;
                 done.restore_points.insert(database.name.clone(), bookmark);
             }
             let outcome = self.ctx.run(
-                &plan(self.stage, database, &todo),
+                &guarded(self.stage, database, &todo, &done.guards(&database.name)),
                 &Sql {
                     target: self.target,
                 },
@@ -101,11 +121,16 @@ impl Migrator<'_> {
                 .then(|| failure(&outcome));
             keep(outcome, stop.is_none(), done);
             if let Some(fail) = stop {
-                return Err(done.explain(&database.name, fail).into());
+                let fail = done.explain(&database.name, fail);
+                if let Err(error) = done.note_losses(database) {
+                    done.warnings
+                        .push(format!("what was lost could not be read: {error:#}"));
+                }
+                return Err(fail.into());
             }
             before = todo;
         }
-        Ok(())
+        done.note_losses(database)
     }
 }
 
@@ -138,7 +163,7 @@ fn names(todo: &[Apply], one: &Apply) -> bool {
 }
 
 /// Adds a run to those before. One whose failures are being repaired counts them as warnings: they stay visible.
-fn keep(mut outcome: Outcome, repaired: bool, done: &mut Done) {
+pub(super) fn keep(mut outcome: Outcome, repaired: bool, done: &mut Done) {
     for step in outcome.steps.iter_mut().filter(|_| repaired) {
         if step.status == Status::Failed {
             step.status = Status::Warning;
@@ -150,7 +175,7 @@ fn keep(mut outcome: Outcome, repaired: bool, done: &mut Done) {
     }
 }
 
-fn failure(outcome: &Outcome) -> Fail {
+pub(super) fn failure(outcome: &Outcome) -> Fail {
     let exit = outcome.exit().unwrap_or(Exit::Remote);
     if outcome.interrupted {
         return Fail::new(exit, "the run was interrupted");
@@ -186,6 +211,13 @@ impl Runner for Sql<'_> {
         match self.target.cloudflare.call(&call)? {
             Ok(_) => Ok(Value::Null),
             Err(error) if error.code == SQL_REFUSED && error.status < 500 => {
+                if let Some(said) = rehearsal::said(&error.message) {
+                    return Err(Fail::check("the file loses rows that the rehearsal did not see going")
+                        .why(said)
+                        .why("nothing of it was applied")
+                        .fix("find the statement that drops them: a trigger, a SELECT that leaves some out")
+                        .into());
+                }
                 Err(Fail::check("the database refused the file")
                     .why(error.message)
                     .why("nothing of it was applied")

@@ -228,15 +228,21 @@ fn post(cloud: &LocalCloud, path: &str, body: &Value) -> anyhow::Result<String> 
     }
 }
 
-/// The folder whose `node_modules` holds miniflare: the repo that ships, else the one this crate stands in.
-fn modules_root(ctx: &Ctx) -> anyhow::Result<PathBuf> {
+/// The repo whose `node_modules` hold miniflare: the one that ships, else the one this crate stands in.
+pub fn modules_root(ctx: &Ctx) -> anyhow::Result<PathBuf> {
     let own = own_repo();
     [&ctx.root, &own]
         .into_iter()
-        .find(|root| root.join("node_modules/miniflare/package.json").is_file())
+        .find(|root| {
+            // Package managers that do not hoist put miniflare below wrangler, where the script finds it.
+            let modules = root.join("node_modules");
+            ["miniflare", "wrangler"]
+                .iter()
+                .any(|name| modules.join(name).join("package.json").is_file())
+        })
         .cloned()
         .ok_or_else(|| {
-            Fail::setup("the local cloud needs miniflare, which is not installed")
+            Fail::setup("miniflare is not installed")
                 .why(format!(
                     "{} does not exist",
                     ctx.root.join("node_modules/miniflare").display()

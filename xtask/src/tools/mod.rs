@@ -1,6 +1,7 @@
 //! One module per outside program; each is the only place that knows that program.
 
 pub mod cloudflare;
+pub mod d1_copy;
 pub mod git;
 pub mod github;
 pub mod http;

@@ -5,6 +5,8 @@
 mod support;
 
 mod adopt;
+mod atomic;
+mod rehearsed;
 mod states;
 
 use support::World;

@@ -6,6 +6,7 @@ use expect_test::{Expect, expect};
 fn file(name: &str, sql: &str) -> SqlFile {
     SqlFile {
         name: name.into(),
+        path: format!("migrations/{name}"),
         sql: sql.into(),
         hash: digest::text(sql),
     }
@@ -124,8 +125,9 @@ fn a_file_and_its_ledger_rows_are_one_request() {
         "r1",
         "now",
     );
-    assert!(apply.sql.starts_with(
+    let request = apply.request("", "");
+    assert!(request.starts_with(
         "SELECT 1 -- end\n;\nINSERT INTO \"d1_migrations\" (name) VALUES ('0001_it''s.sql');"
     ));
-    assert!(apply.sql.contains("INSERT INTO xtask_migrations"));
+    assert!(request.contains("INSERT INTO xtask_migrations"));
 }

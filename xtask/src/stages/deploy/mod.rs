@@ -79,6 +79,7 @@ pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
 
 /// The protocol. Up to the staging nothing of production changes but the database; `go_live` puts back what it did.
 fn ship(release: &mut Release<'_>) -> anyhow::Result<()> {
+    release.rehearse()?;
     // Build first: the commonest failure must leave the database alone.
     release.build()?;
     release.migrate()?;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::error::{Exit, Fail, exit_of};
-use crate::ledger::migrations;
 use crate::ledger::releases::{self, Record, Status};
 use crate::live;
 use crate::migrate;
@@ -231,6 +230,7 @@ impl Release<'_> {
                     .to_owned(),
             ),
         }
+        report.tables.extend(self.migrated.table());
         report.tables.push(self.workers_table(ending.is_ok()));
         report.tables.extend(self.seen.table());
         if let Err(error) = ending {
@@ -292,15 +292,19 @@ impl Release<'_> {
 
     /// Prints what a deploy would do, and does nothing.
     pub fn dry_run(&self) -> anyhow::Result<Report> {
-        let plan = self.whole_plan()?;
+        let (plan, refusals) = self.whole_plan()?;
         self.ctx.show(&plan);
         let mut report = Report::empty(STAGE);
         report.release = Some(self.id.clone());
+        for refusal in refusals {
+            report.fail(refusal.exit as u8);
+            self.ctx.ui.error(&refusal.into());
+        }
         Ok(report)
     }
 
-    /// Every phase in one plan, with names where ids are only known later.
-    pub fn whole_plan(&self) -> anyhow::Result<Plan> {
+    /// Every phase in one plan, with names where ids are only known later; and why it would be refused half-way.
+    pub fn whole_plan(&self) -> anyhow::Result<(Plan, Vec<Fail>)> {
         let cloud = &self.target.cloudflare;
         let health = &self.workspace.pipeline.health;
         let mut parts = self.parts.clone();
@@ -320,16 +324,7 @@ impl Release<'_> {
             );
         }
         plan.notes.push("a worker whose content is live already is neither uploaded nor promoted; the build tells".to_owned());
-        plan.then(self.build_plan());
-        for (database, files) in &self.databases {
-            let ledger = if self.target.reachable {
-                migrations::read_ledger(database)?
-            } else {
-                migrations::Ledger::default()
-            };
-            let todo = migrations::pending(files, &ledger, &self.id, SystemTime::now())?;
-            plan.then(migrate::plan(STAGE, database, &todo));
-        }
+        let refusals = self.plan_databases(&mut plan)?;
         plan.then(plans::create(cloud, self.workspace, &parts));
         let mut uploads = Plan::new(STAGE);
         for part in parts.iter().filter(|part| part.staged()) {
@@ -360,6 +355,25 @@ impl Release<'_> {
         for phase in phases.into_iter().chain(watched) {
             plan.then(phase);
         }
-        Ok(plan)
+        Ok((plan, refusals))
+    }
+
+    /// The rehearsals, the builds between them and the files, and the files.
+    fn plan_databases(&self, plan: &mut Plan) -> anyhow::Result<Vec<Fail>> {
+        let migrator = self.migrator();
+        let mut refusals = Vec::new();
+        let mut files = Vec::new();
+        for subject in self.subjects() {
+            let todo = migrator.pending_by(subject.files, subject.ledger)?;
+            if let Some(tried) = migrator.try_out(&subject)? {
+                plan.push(tried.step);
+                plan.notes.extend(tried.notes);
+                refusals.extend(tried.refusal);
+            }
+            files.push(migrate::plan(STAGE, subject.database, &todo));
+        }
+        plan.then(self.build_plan());
+        files.into_iter().for_each(|phase| plan.then(phase));
+        Ok(refusals)
     }
 }

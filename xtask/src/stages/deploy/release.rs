@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::context::Ctx;
 use crate::error::{Exit, Fail};
 use crate::github::runs;
-use crate::ledger::migrations::{self, Files};
+use crate::ledger::migrations::{self, Files, Ledger};
 use crate::ledger::releases::{self, Record};
 use crate::ledger::{Database, lease};
 use crate::live::{self, Live, Triggers};
@@ -39,6 +39,8 @@ pub struct Release<'a> {
     pub(super) id: String,
     pub(super) parts: Vec<Part<'a>>,
     pub(super) databases: Vec<(Database, Files)>,
+    /// Their ledgers as they were last read.
+    pub(super) ledgers: Vec<Ledger>,
     /// The last complete release.
     pub(super) previous: Option<Record>,
     /// Short names, callees before callers.
@@ -95,6 +97,7 @@ impl<'a> Release<'a> {
             commit,
             parts: Vec::new(),
             databases,
+            ledgers: Vec::new(),
             previous: None,
             levels,
             outcome: None,
@@ -157,16 +160,21 @@ impl<'a> Release<'a> {
     }
 
     /// Refuses what must not be released. Nothing has been changed yet.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub fn check(&mut self) -> anyhow::Result<()> {
         for part in &self.parts {
             part.check()?;
         }
         self.check_domains()?;
-        if self.target.reachable {
-            for (database, files) in &self.databases {
-                let ledger = migrations::read_ledger(database)?;
+        self.ledgers.clear();
+        for (database, files) in &self.databases {
+            let ledger = match self.target.reachable {
+                true => migrations::read_ledger(database)?,
+                false => Ledger::default(),
+            };
+            if self.target.reachable {
                 migrations::pending(files, &ledger, &self.id, SystemTime::now())?;
             }
+            self.ledgers.push(ledger);
         }
         Ok(())
     }

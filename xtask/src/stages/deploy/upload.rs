@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use crate::derive;
 use crate::error::{Exit, exit_of};
 use crate::live;
-use crate::migrate::{Done, Migrator};
+use crate::migrate::{Done, Migrator, Subject};
 use crate::plan::{Action, Command, Plan, Step};
 use crate::run::Outcome;
 use crate::stages::deploy::part::{Part, version_message};
@@ -18,25 +18,56 @@ use crate::tools::wrangler::{Upload, Wrangler};
 const ROUNDS_MAX: usize = 3;
 
 impl Release<'_> {
+    /// Tries pending migrations on a copy; what would fail or lose data is refused before anything is built.
+    pub fn rehearse(&mut self) -> anyhow::Result<()> {
+        let mut done = std::mem::take(&mut self.migrated);
+        let subjects: Vec<Subject<'_>> = self.subjects().collect();
+        let result = self.migrator().rehearse(&subjects, &mut done);
+        self.take(done);
+        result
+    }
+
     /// Applies pending migrations behind a restore point.
     pub fn migrate(&mut self) -> anyhow::Result<()> {
-        let migrator = Migrator {
+        let mut done = std::mem::take(&mut self.migrated);
+        let migrator = self.migrator();
+        let mut databases = self.databases.iter();
+        let result =
+            databases.try_for_each(|(database, files)| migrator.up(database, files, &mut done));
+        self.take(done);
+        result
+    }
+
+    /// What brings this release's databases forward.
+    pub(super) fn migrator(&self) -> Migrator<'_> {
+        Migrator {
             ctx: self.ctx,
             target: self.target,
             stage: STAGE,
             release: &self.id,
             up_to: None,
-        };
-        let mut done = Done::default();
-        let mut databases = self.databases.iter();
-        let result =
-            databases.try_for_each(|(database, files)| migrator.up(database, files, &mut done));
+            serving: self.previous.as_ref().map(|record| &*record.id),
+        }
+    }
+
+    /// The databases with their ledgers.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+        self.databases
+            .iter()
+            .zip(&self.ledgers)
+            .map(|((database, files), ledger)| Subject {
+                database,
+                files,
+                ledger,
+            })
+    }
+
+    fn take(&mut self, mut done: Done) {
         if let Some(outcome) = done.outcome.take() {
             self.keep(outcome, false);
         }
         self.warnings.append(&mut done.warnings);
         self.migrated = done;
-        result
     }
 
     /// Takes the databases back after a failure, unless something of the release still serves: it may need them.

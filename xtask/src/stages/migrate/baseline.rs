@@ -6,9 +6,13 @@ use std::time::SystemTime;
 use super::{Run, STAGE, Subject};
 use crate::error::Fail;
 use crate::ledger::literal;
-use crate::ledger::migrations::{Files, Ledger, SqlFile, number, read_ledger};
+use crate::ledger::migrations::{self, Files, Ledger, SqlFile, number, read_ledger};
+use crate::migrate::rehearsal;
 use crate::report::Report;
+use crate::run::Io;
 
+/// So many differences are told.
+const DIFFERENCES_SHOWN_MAX: usize = 10;
 /// The ledger's row for a database that was adopted and has no `schema` in `pipeline.toml`.
 const ADOPTED: &str = "(adopted)";
 
@@ -17,6 +21,7 @@ pub(super) fn baseline(
     run: &Run<'_>,
     subjects: &[Subject],
     to: Option<u64>,
+    force: bool,
 ) -> anyhow::Result<Report> {
     let (ctx, target) = (run.ctx, run.target);
     let mut report = Report::empty(STAGE);
@@ -37,6 +42,9 @@ pub(super) fn baseline(
         if files.is_empty() && !ledger.predates() {
             report.fact(name, "the ledger knows every file already");
             continue;
+        }
+        if !force {
+            compare(run, subject, &ledger, &files)?;
         }
         let names: Vec<&str> = files.iter().map(|file| &*file.name).collect();
         let shown = if names.is_empty() {
@@ -63,6 +71,49 @@ pub(super) fn baseline(
     }
     drop(lease);
     Ok(report)
+}
+
+/// Refuses to record files that the live schema does not look like: what was never applied would be missing for good.
+fn compare(
+    run: &Run<'_>,
+    subject: &Subject,
+    ledger: &Ledger,
+    recorded: &[&SqlFile],
+) -> anyhow::Result<()> {
+    let wanted = |file: &&SqlFile| {
+        ledger.applied.contains(&file.name) || recorded.iter().any(|one| one.name == file.name)
+    };
+    let migrations = subject.files.migrations.iter().filter(wanted).cloned();
+    let files = Files {
+        baseline: subject.files.baseline.clone(),
+        migrations: migrations.collect(),
+        seed: None,
+    };
+    let todo = migrations::pending(&files, &Ledger::default(), &run.id, SystemTime::now())?;
+    if todo.is_empty() {
+        return Ok(());
+    }
+    let io = Io::new(STAGE, &run.ctx.ui, run.ctx.interrupt.clone());
+    let database = &subject.database;
+    let found = rehearsal::differences(run.ctx, database, &files, &todo, &io)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "the live schema of `{}` is not what the files make",
+        database.name
+    );
+    let mut fail = Fail::check(what);
+    for line in found.iter().take(DIFFERENCES_SHOWN_MAX) {
+        fail = fail.why(line);
+    }
+    if found.len() > DIFFERENCES_SHOWN_MAX {
+        fail = fail.why(format!("and {} more", found.len() - DIFFERENCES_SHOWN_MAX));
+    }
+    Err(fail
+        .fix("cargo xtask migrate baseline --to N   (the last file that the database has had)")
+        .fix("or put the files right; `--force` records them whatever the schema is")
+        .into())
 }
 
 /// Files the ledger knows nothing of, or not the content of.

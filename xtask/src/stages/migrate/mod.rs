@@ -14,7 +14,8 @@ use crate::error::Fail;
 use crate::github::runs;
 use crate::ledger::Database;
 use crate::ledger::lease::{self, Holder, Lease};
-use crate::ledger::migrations::{self, Files};
+use crate::ledger::migrations::{self, Files, Ledger};
+use crate::ledger::releases;
 use crate::preview::names::{self, Key};
 use crate::report::Report;
 use crate::target::Target;
@@ -109,7 +110,7 @@ pub fn migrate(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let mut report = match &options.action {
         Action::Status => status::status(&target, &subjects),
         Action::Up { to, .. } => up::up(&run, &subjects, *to),
-        Action::Baseline { to, .. } => baseline::baseline(&run, &subjects, *to),
+        Action::Baseline { to, force } => baseline::baseline(&run, &subjects, *to, *force),
         Action::Rebless { file, reason } => rebless::rebless(&run, &subjects, file, reason),
         Action::New { .. } => unreachable!("it needs no cloud and was answered above"),
     }?;
@@ -117,7 +118,26 @@ pub fn migrate(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+impl Subject {
+    /// Together with its ledger.
+    fn with<'a>(&'a self, ledger: &'a Ledger) -> crate::migrate::Subject<'a> {
+        crate::migrate::Subject {
+            database: &self.database,
+            files: &self.files,
+            ledger,
+        }
+    }
+}
+
 impl Run<'_> {
+    /// The release that is live, if the database knows one.
+    fn serving(&self) -> anyhow::Result<Option<String>> {
+        if !self.target.reachable || !migrations::read_ledger(&self.keeper)?.has_ledger {
+            return Ok(None);
+        }
+        Ok(releases::last_live(&self.keeper)?.map(|record| record.id))
+    }
+
     /// Takes the lease: nobody else migrates or deploys meanwhile.
     fn lease(&self) -> anyhow::Result<Lease> {
         if !migrations::read_ledger(&self.keeper)?.has_ledger {

@@ -96,6 +96,7 @@ mod tests {
     fn check(present: &[&str], name: &str, expected: &str) {
         let file = |name: &&str| SqlFile {
             name: (*name).to_owned(),
+            path: String::new(),
             sql: String::new(),
             hash: String::new(),
         };

@@ -11,34 +11,29 @@ use crate::report::Report;
 /// Applies what is pending.
 pub(super) fn up(run: &Run<'_>, subjects: &[Subject], to: Option<u64>) -> anyhow::Result<Report> {
     let ctx = run.ctx;
-    let migrator = Migrator {
+    let mut migrator = Migrator {
         ctx,
         target: run.target,
         stage: STAGE,
         release: &run.id,
         up_to: to,
+        serving: None,
     };
-    if ctx.dry_run {
-        return dry_run(&migrator, subjects);
-    }
-    let todo = subjects
-        .iter()
-        .map(|subject| migrator.pending(&subject.database, &subject.files))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    if todo.iter().all(Vec::is_empty) {
+    let mut serving = None;
+    if pending(&migrator, subjects)? {
+        serving = run.serving()?;
+    } else if !ctx.dry_run {
         let mut report = Report::empty(STAGE);
         report.fact("result", "nothing is pending");
         return Ok(report);
     }
+    migrator.serving = serving.as_deref();
+    if ctx.dry_run {
+        return dry_run(&migrator, subjects);
+    }
     let lease = run.lease()?;
     let mut done = Done::default();
-    let mut ending = Ok(());
-    for subject in subjects {
-        ending = migrator.up(&subject.database, &subject.files, &mut done);
-        if ending.is_err() {
-            break;
-        }
-    }
+    let mut ending = carry_out(&migrator, subjects, &mut done);
     if ending.is_err() && run.options.restores() && !lease.lost() {
         ctx.interrupt.reset();
         done.restore(subjects.iter().map(|subject| &subject.database))?;
@@ -55,19 +50,60 @@ pub(super) fn up(run: &Run<'_>, subjects: &[Subject], to: Option<u64>) -> anyhow
     Ok(report)
 }
 
+fn pending(migrator: &Migrator<'_>, subjects: &[Subject]) -> anyhow::Result<bool> {
+    let mut any = false;
+    for subject in subjects {
+        let ledger = ledger(migrator, subject)?;
+        any |= !migrator.pending_by(&subject.files, &ledger)?.is_empty();
+    }
+    Ok(any)
+}
+
+/// Rehearses everything before the first file is applied to any database.
+fn carry_out(migrator: &Migrator<'_>, subjects: &[Subject], done: &mut Done) -> anyhow::Result<()> {
+    let ledgers = subjects
+        .iter()
+        .map(|subject| ledger(migrator, subject))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let known: Vec<migrate::Subject<'_>> = subjects
+        .iter()
+        .zip(&ledgers)
+        .map(|(subject, ledger)| subject.with(ledger))
+        .collect();
+    migrator.rehearse(&known, done)?;
+    subjects
+        .iter()
+        .try_for_each(|subject| migrator.up(&subject.database, &subject.files, done))
+}
+
+fn ledger(migrator: &Migrator<'_>, subject: &Subject) -> anyhow::Result<Ledger> {
+    match migrator.target.reachable {
+        true => read_ledger(&subject.database),
+        false => Ok(Ledger::default()),
+    }
+}
+
 fn dry_run(migrator: &Migrator<'_>, subjects: &[Subject]) -> anyhow::Result<Report> {
     let mut whole = Plan::new(STAGE);
+    let mut report = Report::empty(STAGE);
+    let mut refusals = Vec::new();
     for subject in subjects {
-        let ledger = match migrator.target.reachable {
-            true => read_ledger(&subject.database)?,
-            false => Ledger::default(),
-        };
+        let ledger = ledger(migrator, subject)?;
         let todo = migrator.pending_by(&subject.files, &ledger)?;
+        if let Some(tried) = migrator.try_out(&subject.with(&ledger))? {
+            whole.push(tried.step);
+            whole.notes.extend(tried.notes);
+            refusals.extend(tried.refusal);
+        }
         let plan = migrate::plan(STAGE, &subject.database, &todo);
         whole.then(plan);
     }
     migrator.ctx.show(&whole);
-    Ok(Report::empty(STAGE))
+    for refusal in refusals {
+        report.fail(refusal.exit as u8);
+        migrator.ctx.ui.error(&refusal.into());
+    }
+    Ok(report)
 }
 
 fn report(
@@ -87,6 +123,7 @@ fn report(
     for (database, bookmark) in &done.restore_points {
         report.fact(&format!("restore point of {database}"), bookmark);
     }
+    report.tables.extend(done.table());
     report.fact("result", format!("{} files applied", done.applied.len()));
     if let Err(error) = ending {
         if exit_of(&error) == Exit::Bug {
