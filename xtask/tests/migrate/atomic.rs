@@ -184,6 +184,6 @@ fn two_at_once_apply_a_file_once() {
     untouched(
         &world,
         &["migrate", "up"],
-        &["logs/0002_wrong.sql:1:13: error: no such table: nothing"],
+        &["logs/0002_wrong.sql:1:13: error: near \"nothing\": syntax error"],
     );
 }

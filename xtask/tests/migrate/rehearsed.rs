@@ -96,17 +96,15 @@ fn a_rebuild_that_takes_child_rows_along_is_stopped_before_anything_is_applied()
     refused_everywhere(
         &world,
         expect![[r#"
-        error: failed to rehearse the pending files of small-db on a copy
+            error: failed to rehearse the pending files of small-db on a copy
 
-        result  0 files applied
+            result  0 files applied
 
-        error: failed to rehearse the pending files of small-db on a copy: 1 error, and nothing was applied
-          fix: do without the loss: docs/migrate.md#destructive-changes says how
-               or say in the file why it may: `-- xtask: allow RULE because REASON`
-          migrations/0004_users.sql:4: error cascade-loss: DROP TABLE users: 1,200 rows in 2 tables by ON DELETE CASCADE (orders 700, lines 500), and 7 rows of visits lose their user_id by ON DELETE SET NULL; its own 1,204 rows are kept in users
-              `PRAGMA foreign_keys` does nothing inside a transaction, and D1 runs every file in one
-
-        migrate: failure, release m20261124-172251-149cd03, 1 step (1 failed) in [duration]"#]],
+            error: failed to rehearse the pending files of small-db on a copy: 1 error, and nothing was applied
+              fix: do without the loss: docs/migrate.md#destructive-changes says how
+                   or say in the file why it may: `-- xtask: allow RULE because REASON`
+              migrations/0004_users.sql:4: error cascade-loss: DROP TABLE users: 1,200 rows in 2 tables by ON DELETE CASCADE (orders 700, lines 500), and 7 rows of visits lose their user_id by ON DELETE SET NULL; its own 1,204 rows are kept in users
+                  `PRAGMA foreign_keys` does nothing inside a transaction, and D1 runs every file in one"#]],
     );
 
     // With the reason it goes through, and the record has the numbers.
@@ -156,16 +154,17 @@ fn what_a_file_does_to_rows_is_told_by_what_the_copy_shows() {
         migrations/0022_narrow.sql:1: CREATE TABLE notes_new: notes is made anew, and WHERE may leave rows out; 1 row before; narrowing is not allowed
         migrations/0023_replace.sql:1: REPLACE INTO orders: up to 500 rows in 1 table by ON DELETE CASCADE (lines 500); cascade-loss is not allowed
         migrations/0024_drop.sql:2: DROP TABLE tags: 0 rows here; drop-table allowed because tags were never used
-        migrations/0028_not_null.sql:1: ALTER TABLE users ADD COLUMN age INTEGER: users.age is NOT NULL without a default, so that rows written without it are refused; not-null is not allowed
         warning: migrations/0023_replace.sql:1: REPLACE INTO orders depends on rows that only the live database has: it was not tried
         warning: migrations/0025_nothing.sql:1: nothing in the file needs `allow drop-column`
         warning: migrations/0027_rows.sql:1: INSERT INTO orders depends on rows that only the live database has: it was not tried
+        warning: not backward compatible: the table shops goes from small-db, and code that is live may be made with it (docs/migrate.md#expand-and-contract)
         warning: not backward compatible: the table tags goes from small-db, and code that is live may be made with it (docs/migrate.md#expand-and-contract)
         warning: not backward compatible: the column users.legacy goes from small-db, and code that is live may be made with it (docs/migrate.md#expand-and-contract)
         warning: not backward compatible: the table visits goes from small-db, and code that is live may be made with it (docs/migrate.md#expand-and-contract)"#]].assert_eq(&notes.join("\n"));
     expect![[r#"
         error: the pending files of `small-db` are refused
-          why: migrations/0029_wrong.sql:3:13: error: no such table: nobody
+          why: migrations/0016_renamed_over.sql:4: error: DROP TABLE shops fails: rows of staff would refer to nothing when the file ends (a table renamed to shops does not count, rows inserted into one made under that name do); 2 rows now
+               migrations/0017_referred_to.sql:1: error: DROP TABLE shops fails: rows of staff refer to it, with no ON DELETE action; 2 rows now
                migrations/0020_drop_column.sql:1: error drop-column: ALTER TABLE users DROP COLUMN legacy: 0 values of users.legacy
                migrations/0021_all.sql:1: error update-all: UPDATE users: zip overwritten in all of 1,204 rows of users
                migrations/0021_all.sql:2: error delete-all: DELETE FROM views: 10 rows here
@@ -175,7 +174,7 @@ fn what_a_file_does_to_rows_is_told_by_what_the_copy_shows() {
                migrations/0023_replace.sql:1: error cascade-loss: REPLACE INTO orders: up to 500 rows in 1 table by ON DELETE CASCADE (lines 500)
                migrations/0026_comment.sql:1: error: no reason is given: `-- xtask: allow drop-table because …`
                migrations/0028_not_null.sql:1: error: ALTER TABLE users ADD COLUMN age INTEGER fails: it has rows, and a NOT NULL column without a default cannot be added to them; 1,204 rows now
-               migrations/0028_not_null.sql:1: error not-null: ALTER TABLE users ADD COLUMN age INTEGER: users.age is NOT NULL without a default, so that rows written without it are refused
+               migrations/0029_wrong.sql:3:13: error: no such table: nobody
           fix: do without the loss: docs/migrate.md#destructive-changes says how
                or say in the file why it may: `-- xtask: allow RULE because REASON`
     "#]].assert_eq(&world.redact(&run.stderr));
