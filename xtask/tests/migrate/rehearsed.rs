@@ -111,7 +111,7 @@ fn a_rebuild_that_takes_child_rows_along_is_stopped_before_anything_is_applied()
     let reason = "-- xtask: allow cascade-loss because orders were never sent\n";
     world.edit("migrations/0004_users.sql", &format!("{reason}{REBUILD}"));
     world.commit("orders may go");
-    let run = world.run(["deploy"]).exits(0);
+    world.run(["deploy"]).exits(0);
     let counts = "SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM visits) AS visits";
     assert_eq!(
         world.query(counts),
