@@ -103,6 +103,10 @@ enum Verb {
     Cleanup(preview::CleanupArgs),
     /// Show when the cron triggers fire: a chart of a day, the next runs, and what differs live
     Crons(crons::CronsArgs),
+    /// Find the workers of a repo and write its pipeline.toml; run again, add what is new and leave the rest as it is
+    Init,
+    /// Install the packages of every lock file, exactly as locked
+    Install,
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
     /// Show what the workers meet and say, live, until Ctrl-C
@@ -262,6 +266,8 @@ impl Verb {
             Verb::Preview(_) => "preview",
             Verb::Cleanup(_) => "cleanup",
             Verb::Crons(_) => "crons",
+            Verb::Init => "init",
+            Verb::Install => "install",
             Verb::Local(_) => "local",
             Verb::Logs(_) => "logs",
             Verb::Rehearse(_) => "rehearse",
@@ -279,6 +285,8 @@ impl Verb {
             Verb::Preview(args) => stages::preview::preview(ctx, &args.into()).map(Some),
             Verb::Cleanup(args) => stages::cleanup::cleanup(ctx, &args.into()).map(Some),
             Verb::Crons(args) => stages::crons::crons(ctx, &args.into()).map(Some),
+            Verb::Init => stages::init::init(ctx).map(Some),
+            Verb::Install => stages::install::install(ctx).map(Some),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Schema => {
                 let text = serde_json::to_string_pretty(&PIPELINE.schema("pipeline.toml"))?;

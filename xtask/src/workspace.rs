@@ -82,7 +82,24 @@ impl Workspace {
     pub fn read(root: &Path) -> (Option<Workspace>, Problems) {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let mut problems = Problems::new(&root);
-        let Some(mut pipeline) = Pipeline::load(&root, &mut problems) else {
+        let pipeline = Pipeline::load(&root, &mut problems);
+        Workspace::of(root, pipeline, problems)
+    }
+
+    /// As [`Workspace::read`], with a text that is going to be `pipeline.toml`.
+    pub fn read_as(root: &Path, pipeline: &str) -> (Option<Workspace>, Problems) {
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        let mut problems = Problems::new(&root);
+        let pipeline = Pipeline::parse(&root, pipeline, &mut problems);
+        Workspace::of(root, pipeline, problems)
+    }
+
+    fn of(
+        root: PathBuf,
+        pipeline: Option<Pipeline>,
+        mut problems: Problems,
+    ) -> (Option<Workspace>, Problems) {
+        let Some(mut pipeline) = pipeline else {
             return (None, problems);
         };
         let file = root.join("pipeline.toml");

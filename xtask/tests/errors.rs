@@ -281,8 +281,9 @@ fn programs_that_are_missing_are_named() {
         2,
         expect![[r#"
             error: wrangler is not installed
-              why: [repo]/node_modules/wrangler/wrangler-dist/cli.js does not exist
-              fix: npm ci --ignore-scripts"#]],
+              why: no `node_modules/wrangler` from workers/site up to the root of the repo
+              fix: cargo xtask install   (installs what the lock files say)
+                   or add it first, where no package.json names it: npm install --save-dev wrangler"#]],
     );
 }
 

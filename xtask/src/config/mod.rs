@@ -4,15 +4,16 @@
 mod bindings;
 mod date;
 mod durable;
+pub mod edit;
 mod generated;
 pub mod keys;
 pub(crate) mod names;
 mod pipeline;
 mod routes;
 mod section;
-mod source;
+pub(crate) mod source;
 pub mod suggest;
-mod tree;
+pub(crate) mod tree;
 mod wrangler;
 
 pub use bindings::{Bindings, D1, DurableObject, Kv, QueueConsumer, QueueProducer, R2, Service};

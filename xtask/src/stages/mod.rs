@@ -5,6 +5,8 @@ pub mod cleanup;
 pub mod crons;
 pub mod deploy;
 pub mod effects;
+pub mod init;
+pub mod install;
 pub mod local;
 pub mod logs;
 pub mod migrate;

@@ -10,12 +10,10 @@ use anyhow::Context as _;
 use crate::context::{CloudKind, Ctx};
 use crate::error::Fail;
 use crate::interrupt::Interrupt;
-use crate::plan::{Action, Command, Plan, Step};
 use crate::report::Report;
-use crate::run::{Io, Runner};
-use crate::stages::deploy;
+use crate::stages::{deploy, install};
 use crate::tools::git::Git;
-use crate::tools::{local_cloud, node, process, wrangler};
+use crate::tools::{local_cloud, node, wrangler};
 use crate::ui::{Format, Ui};
 use crate::workspace::Workspace;
 
@@ -96,56 +94,38 @@ fn join(first: Report, second: Report) -> Report {
     report
 }
 
-/// Installs what the lock file says, when wrangler or Node is missing.
+/// Installs what the lock files say, when wrangler or Node is missing.
 fn install(ctx: &Ctx) -> anyhow::Result<()> {
     let root = &ctx.root;
-    if wrangler::cli_path(root).is_file() && node::find(root).is_ok() {
+    let (workspace, _) = Workspace::read(root);
+    let workers = workspace.iter().flat_map(|workspace| &workspace.workers);
+    let folders = || workers.clone().map(|worker| worker.dir.as_path());
+    let has_wrangler = |folder| wrangler::installed_for(root, folders(), folder).is_some();
+    let ready = folders().all(has_wrangler) && has_wrangler(root);
+    if ready && node::find(root).is_ok() {
         return Ok(());
     }
-    if !root.join("package-lock.json").is_file() {
+    let installs = install::of_repo(root);
+    if installs.is_empty() {
         return Err(Fail::setup(
-            "wrangler is not installed, and there is no package-lock.json to install it from",
+            "wrangler is not installed, and there is no lock file to install it from",
         )
-        .fix("install the repo's packages with its own package manager, then run the command again")
+        .why("package-lock.json, pnpm-lock.yaml, yarn.lock and bun.lock were looked for")
+        .fix("npm install --save-dev wrangler   (or the same with pnpm, yarn or bun)")
         .into());
     }
-    let argv = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-    let command = Command::new("npm", &argv, root);
-    let mut plan = Plan::new(STAGE);
-    let step = Step::new(
-        "install",
-        "install packages",
-        "install the packages of package-lock.json",
-        Action::Command(command),
-    );
-    plan.push(step.timeout(Duration::from_secs(900)));
-    let outcome = ctx.run(&plan, &Installer { ctx });
-    if outcome.ok() {
+    let plan = install::plan(root, &installs);
+    let runner = install::Installer {
+        ctx,
+        installs: &installs,
+    };
+    if ctx.run(&plan, &runner).ok() {
         return Ok(());
     }
     Err(Fail::setup("the packages could not be installed")
-        .why("npm has said why above")
-        .fix("npm ci --ignore-scripts")
+        .why("the package manager has said why above")
+        .fix("cargo xtask install")
         .into())
-}
-
-struct Installer<'a> {
-    ctx: &'a Ctx,
-}
-
-impl Runner for Installer<'_> {
-    fn exec(&self, step: &Step, io: &Io) -> anyhow::Result<serde_json::Value> {
-        let Action::Command(command) = &step.action else {
-            anyhow::bail!("{} is no command", step.id);
-        };
-        let finished = process::run(command, &self.ctx.env, io, step.timeout)?;
-        if !finished.success() {
-            return Err(Fail::setup(format!("npm {}", finished.ending()))
-                .why(finished.tail(15))
-                .into());
-        }
-        Ok(serde_json::Value::Null)
-    }
 }
 
 /// Copies the repo as it is on disk, ignored files apart, and makes the copy a repository with one commit.

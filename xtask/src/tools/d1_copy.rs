@@ -10,7 +10,7 @@ use crate::context::Ctx;
 use crate::error::Fail;
 use crate::plan::Command;
 use crate::run::Io;
-use crate::tools::{local_cloud, node, process};
+use crate::tools::{local_cloud, process};
 
 /// How long a rehearsal may take: a workerd starts within a second, but a seed can be long.
 const REHEARSAL_MAX: Duration = Duration::from_secs(300);
@@ -161,8 +161,8 @@ pub struct Other {
 
 /// Tries files on a copy.
 pub fn rehearse(ctx: &Ctx, request: &Request, io: &Io) -> anyhow::Result<Answer> {
-    let modules = local_cloud::modules_root(ctx)?;
-    let node = node::find(&modules)?.display().to_string();
+    let (modules, node) = local_cloud::runtime(ctx)?;
+    let node = node.display().to_string();
     let script = local_cloud::own_repo().join("xtask/local-cloud/runtime/rehearse-pending.mjs");
     let script = script.display().to_string();
     let mut command = Command::new(&node, &["--no-warnings", &script], &ctx.root);

@@ -146,6 +146,32 @@ impl Git {
             .collect())
     }
 
+    /// True when git leaves a path alone, whether it exists or not.
+    pub fn ignores(&self, path: &str) -> bool {
+        self.read(&["check-ignore", "--quiet", "--no-index", "--", path])
+            .is_ok()
+    }
+
+    /// The branch releases most likely come from: what `origin` calls its own, else `main` or `master`, else this one.
+    pub fn likely_main(&self) -> Option<String> {
+        let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+        let head = self.read(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
+        let here = || {
+            self.read(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+                .ok()
+        };
+        let known = ["main", "master"].into_iter().find(|branch| {
+            let name = format!("refs/heads/{branch}");
+            self.read(&["rev-parse", "--verify", "--quiet", &name])
+                .is_ok()
+        });
+        head.ok()
+            .map(|head| short(&head))
+            .or_else(|| known.map(str::to_owned))
+            .or_else(here)
+            .filter(|branch| !branch.is_empty())
+    }
+
     /// Makes the folder a repository of its own on `branch` and commits everything in it.
     pub fn commit_all(root: &Path, branch: &str, message: &str) -> anyhow::Result<()> {
         let git = Git {

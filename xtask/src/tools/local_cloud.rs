@@ -13,7 +13,7 @@ use crate::context::Ctx;
 use crate::error::Fail;
 use crate::plan::Command;
 use crate::tools::http::{self, Request};
-use crate::tools::{node, process};
+use crate::tools::{node, node_modules, process};
 use crate::workspace::Workspace;
 
 /// How long a starting cloud may take to answer.
@@ -76,8 +76,7 @@ pub fn start(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Result<LocalC
 /// The command line of the server, after building it if that has not been done.
 pub fn serve_command(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Result<Command> {
     let program = binary(ctx)?;
-    let modules = modules_root(ctx)?;
-    let node = node::find(&modules)?;
+    let (modules, node) = runtime(ctx)?;
     let argv = [
         "serve",
         "--state",
@@ -228,28 +227,43 @@ fn post(cloud: &LocalCloud, path: &str, body: &Value) -> anyhow::Result<String> 
     }
 }
 
-/// The repo whose `node_modules` hold miniflare: the one that ships, else the one this crate stands in.
-pub fn modules_root(ctx: &Ctx) -> anyhow::Result<PathBuf> {
+/// The folder from which wrangler, and through it miniflare, is found: the repo that ships, one of its workers' folders,
+/// else the repo this crate stands in.
+pub fn modules_root<'a>(
+    root: &'a Path,
+    folders: impl Iterator<Item = &'a Path>,
+) -> Option<PathBuf> {
+    let has = |root: &Path, folder: &Path| {
+        let found = |name| node_modules::installed(root, folder, name).is_some();
+        found("wrangler") || found("miniflare")
+    };
     let own = own_repo();
-    [&ctx.root, &own]
-        .into_iter()
-        .find(|root| {
-            // Package managers that do not hoist put miniflare below wrangler, where the script finds it.
-            let modules = root.join("node_modules");
-            ["miniflare", "wrangler"]
-                .iter()
-                .any(|name| modules.join(name).join("package.json").is_file())
-        })
-        .cloned()
-        .ok_or_else(|| {
-            Fail::setup("miniflare is not installed")
-                .why(format!(
-                    "{} does not exist",
-                    ctx.root.join("node_modules/miniflare").display()
-                ))
-                .fix("npm ci --ignore-scripts   (miniflare comes with wrangler)")
-                .into()
-        })
+    std::iter::once(root)
+        .chain(folders)
+        .find(|folder| has(root, folder))
+        .map(Path::to_owned)
+        .or_else(|| Some(own).filter(|own| has(own, own)))
+}
+
+/// Where this repo's miniflare is found from, and the Node that runs it; without one, says how to install it.
+pub fn runtime(ctx: &Ctx) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let (workspace, _) = Workspace::read(&ctx.root);
+    let workers = workspace.iter().flat_map(|workspace| &workspace.workers);
+    let folders = workers.map(|worker| worker.dir.as_path());
+    let Some(modules) = modules_root(&ctx.root, folders) else {
+        return Err(no_miniflare(&ctx.root).into());
+    };
+    let node = node::find(&ctx.root).or_else(|_| node::find(&modules))?;
+    Ok((modules, node))
+}
+
+fn no_miniflare(root: &Path) -> Fail {
+    Fail::setup("the local cloud needs miniflare, which is not installed")
+        .why(format!(
+            "there is no wrangler, with which it comes, in {}",
+            root.join("node_modules").display()
+        ))
+        .fix("cargo xtask install")
 }
 
 /// The repo this crate stands in.

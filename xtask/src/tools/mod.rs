@@ -7,6 +7,7 @@ pub mod github;
 pub mod http;
 pub mod local_cloud;
 pub mod node;
+pub mod node_modules;
 pub mod process;
 pub mod tail;
 pub mod wrangler;

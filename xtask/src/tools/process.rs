@@ -252,6 +252,7 @@ fn find(command: &Command, env: &Env) -> anyhow::Result<PathBuf> {
             format!("no program named `{name}` is in the folders of PATH")
         };
         let fix = match name.as_str() {
+            "pnpm" | "yarn" | "bun" => &format!("npm install --global {name}   (with @ and the version, where package.json pins one as `packageManager`)"),
             "node" | "npm" | "npx" => "install Node.js 22 or later (https://nodejs.org) and run the command again",
             "curl" | "git" => "install it with the system's package manager, e.g. `apt-get install curl git`",
             _ => "install it, or add its folder to PATH; `cargo xtask doctor` lists all that is needed",

@@ -1,5 +1,6 @@
 //! The only module that knows wrangler's flags, its environment and its ND-JSON output.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,8 @@ use serde_json::Value;
 use crate::error::Fail;
 use crate::plan::Command;
 use crate::tools::node;
-use crate::workspace::Worker;
+use crate::tools::node_modules::{self, Installed};
+use crate::workspace::{Worker, Workspace};
 
 /// Config names wrangler finds by itself.
 const DEFAULT_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
@@ -16,10 +18,16 @@ const DEFAULT_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.t
 /// The variable that makes wrangler append its results, one JSON object per line, to a file.
 pub const OUTPUT_VARIABLE: &str = "WRANGLER_OUTPUT_FILE_PATH";
 
+/// The oldest wrangler that does all the pipeline asks for: it brought `versions upload --secrets-file`.
+pub const VERSION_MIN: [u64; 3] = [4, 74, 0];
+
 /// wrangler as the repo has it installed, and how to talk to the cloud with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wrangler {
     node: PathBuf,
+    /// Its program file for each worker's folder: a repo may have several versions.
+    clis: BTreeMap<PathBuf, PathBuf>,
+    /// Where it is for any other folder.
     cli: PathBuf,
     /// The API it is told to use. Always set: a repo's `.env` could otherwise redirect the token.
     api: String,
@@ -46,29 +54,36 @@ pub struct Upload<'a> {
 }
 
 impl Wrangler {
-    /// Finds wrangler for the repo at `root`; without it, says how to install it.
-    pub fn find(root: &Path, api: &str, account: &str) -> anyhow::Result<Wrangler> {
-        let cli = cli_path(root);
-        if !cli.is_file() {
-            return Err(Fail::setup("wrangler is not installed")
-                .why(format!("{} does not exist", cli.display()))
-                .fix("npm ci --ignore-scripts")
-                .into());
+    /// Finds wrangler for every worker of the repo; without it, says how to install it.
+    pub fn find(workspace: &Workspace, api: &str, account: &str) -> anyhow::Result<Wrangler> {
+        let root = &workspace.root;
+        let folders = || workspace.workers.iter().map(|worker| worker.dir.as_path());
+        for folder in folders() {
+            check(root, folder, installed_for(root, folders(), folder))?;
         }
-        Ok(Wrangler {
-            node: node::find(root)?,
-            cli,
-            api: api.to_owned(),
-            account: account.to_owned(),
-            state: root.join(".xtask"),
-        })
+        let mut wrangler = Wrangler::expected(root, folders(), api, account);
+        wrangler.node = node::find(root)?;
+        Ok(wrangler)
     }
 
     /// wrangler where it is going to be once the packages are installed: for a plan that installs them first.
-    pub fn expected(root: &Path, api: &str, account: &str) -> Wrangler {
+    pub fn expected<'a>(
+        root: &Path,
+        folders: impl Iterator<Item = &'a Path> + Clone,
+        api: &str,
+        account: &str,
+    ) -> Wrangler {
+        let cli = |folder: &Path| match installed_for(root, folders.clone(), folder) {
+            Some(installed) => installed.dir.join(CLI),
+            None => node_modules::expected(root, folder, NAME).join(CLI),
+        };
         Wrangler {
             node: node::expected(root),
-            cli: cli_path(root),
+            clis: folders
+                .clone()
+                .map(|folder| (folder.to_owned(), cli(folder)))
+                .collect(),
+            cli: cli(root),
             api: api.to_owned(),
             account: account.to_owned(),
             state: root.join(".xtask"),
@@ -170,10 +185,11 @@ impl Wrangler {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
+        let cli = self.clis.get(dir).unwrap_or(&self.cli);
         Command {
             display,
             program: self.node.display().to_string(),
-            argv: std::iter::once(self.cli.display().to_string())
+            argv: std::iter::once(cli.display().to_string())
                 .chain(argv)
                 .collect(),
             cwd: dir.to_owned(),
@@ -190,9 +206,64 @@ impl Wrangler {
     }
 }
 
-/// Where wrangler's program file is once npm has installed it.
-pub fn cli_path(root: &Path) -> PathBuf {
-    root.join("node_modules/wrangler/wrangler-dist/cli.js")
+/// Its name on npm.
+const NAME: &str = "wrangler";
+/// Its program file, in its package.
+const CLI: &str = "wrangler-dist/cli.js";
+
+/// The installed wrangler that `folder` gets: the nearest one between it and the root, else the newest that any of the
+/// other folders has.
+pub fn installed_for<'a>(
+    root: &Path,
+    folders: impl Iterator<Item = &'a Path>,
+    folder: &Path,
+) -> Option<Installed> {
+    node_modules::installed(root, folder, NAME).or_else(|| {
+        folders
+            .filter_map(|other| node_modules::installed(root, other, NAME))
+            .max_by_key(Installed::numbers)
+    })
+}
+
+/// A command that was planned before the packages were installed: package managers differ in where they put wrangler.
+pub fn settled<'a>(root: &Path, command: &'a Command) -> Cow<'a, Command> {
+    let planned = command.argv.first().map(Path::new);
+    let missing = planned.is_some_and(|cli| {
+        cli.ends_with(Path::new("node_modules").join(NAME).join(CLI)) && !cli.is_file()
+    });
+    match node_modules::installed(root, &command.cwd, NAME).filter(|_| missing) {
+        None => Cow::Borrowed(command),
+        Some(installed) => {
+            let mut command = command.clone();
+            command.argv[0] = installed.dir.join(CLI).display().to_string();
+            Cow::Owned(command)
+        }
+    }
+}
+
+fn check(root: &Path, folder: &Path, installed: Option<Installed>) -> Result<(), Fail> {
+    let shown = |path: &Path| match path.strip_prefix(root) {
+        Ok(inside) if !inside.as_os_str().is_empty() => inside.display().to_string(),
+        _ => "the repo's root".to_owned(),
+    };
+    let Some(installed) = installed else {
+        return Err(Fail::setup("wrangler is not installed")
+            .why(format!(
+                "no `node_modules/{NAME}` from {} up to the root of the repo",
+                shown(folder)
+            ))
+            .fix("cargo xtask install   (installs what the lock files say)")
+            .fix(
+                "or add it first, where no package.json names it: npm install --save-dev wrangler",
+            ));
+    };
+    if installed.numbers() < VERSION_MIN {
+        let [major, minor, patch] = VERSION_MIN;
+        return Err(Fail::setup(format!("wrangler {} is too old", installed.version))
+            .why(format!("{} has it; the pipeline needs {major}.{minor}.{patch} or newer, which uploads secrets together with the code", shown(folder)))
+            .fix("npm install --save-dev wrangler@latest   (or the same with pnpm, yarn or bun)"));
+    }
+    Ok(())
 }
 
 /// The version id an upload made, from the result file's text: present only when the upload really happened

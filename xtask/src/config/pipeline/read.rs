@@ -16,8 +16,18 @@ impl Pipeline {
     /// cannot be read as TOML.
     pub fn load(root: &Path, problems: &mut Problems) -> Option<Pipeline> {
         let source = Source::read(&root.join("pipeline.toml"), problems)?;
-        let table = tree::parse(&source, problems)?;
-        let notes = Notes::new(&source);
+        Pipeline::of(root, &source, problems)
+    }
+
+    /// Reads a text that is going to be `<root>/pipeline.toml`.
+    pub fn parse(root: &Path, text: &str, problems: &mut Problems) -> Option<Pipeline> {
+        let source = Source::new(&root.join("pipeline.toml"), text);
+        Pipeline::of(root, &source, problems)
+    }
+
+    fn of(root: &Path, source: &Source, problems: &mut Problems) -> Option<Pipeline> {
+        let table = tree::parse(source, problems)?;
+        let notes = Notes::new(source);
         let pipeline = read(root, &Section::declared(&notes, &table, &PIPELINE));
         notes.hand_over(problems);
         Some(pipeline)

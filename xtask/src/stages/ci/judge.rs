@@ -13,6 +13,7 @@ use crate::stages::ci::packages::Install;
 use crate::stages::ci::plan::Kind;
 use crate::stages::ci::runner::CiRunner;
 use crate::stages::ci::{audit, packages};
+use crate::stages::install;
 use crate::tools::process::{self, Finished};
 use crate::tools::wrangler;
 
@@ -41,9 +42,13 @@ impl CiRunner<'_> {
             .get(&step.id)
             .with_context(|| format!("`{}` has no kind", step.id))?;
         let command = match &step.action {
-            Action::Command(command) => command,
+            // Only now, with everything installed, can be seen where wrangler is.
+            Action::Command(command) => &wrangler::settled(&self.ctx.root, command),
             _ => return Ok(self.judge_config()),
         };
+        if let Kind::Install(_) = kind {
+            install::refuse_link(&command.cwd)?;
+        }
         self.clear_outputs(kind, command)?;
         let finished = match kind {
             // An audit's stdout is data, not something to read.

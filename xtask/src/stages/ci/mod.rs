@@ -3,7 +3,7 @@
 mod audit;
 mod facts;
 mod judge;
-mod packages;
+pub mod packages;
 mod plan;
 mod runner;
 mod shard;
@@ -91,13 +91,16 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     };
     let facts = facts::gather(ctx, workspace.as_ref(), &selected);
     problems.extend(facts.broken.iter().cloned());
-    let wrangler = Wrangler::expected(&ctx.root, PRODUCTION_API, "");
+    let workers = workspace.iter().flat_map(|workspace| &workspace.workers);
+    let folders = workers.map(|worker| worker.dir.as_path());
+    let wrangler = Wrangler::expected(&ctx.root, folders.clone(), PRODUCTION_API, "");
     let mut ci = plan::plan(&Material {
         workspace: workspace.as_ref(),
         facts: &facts,
         wrangler: &wrangler,
         state: &state,
         today: Date::of(SystemTime::now()).to_string(),
+        modules: local_cloud::modules_root(&ctx.root, folders).unwrap_or_else(|| ctx.root.clone()),
         migrate_script: local_cloud::own_repo()
             .join("xtask/local-cloud/runtime/rehearse-migrations.mjs"),
     });

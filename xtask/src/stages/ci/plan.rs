@@ -11,9 +11,10 @@ use std::time::Duration;
 use self::audits::{audit, cargo_audit};
 use self::checks::{build, migrations, parts, types};
 use crate::cache::Inputs;
-use crate::plan::{Action, Command, Plan, Step};
+use crate::plan::{Action, Plan, Step};
 use crate::stages::ci::facts::{Checks, Facts};
 use crate::stages::ci::packages::Install;
+use crate::stages::install;
 use crate::tools::wrangler::Wrangler;
 use crate::workspace::Workspace;
 
@@ -89,6 +90,8 @@ pub struct Material<'a> {
     pub today: String,
     /// The script that rehearses migrations.
     pub migrate_script: PathBuf,
+    /// The folder from which it finds miniflare.
+    pub modules: PathBuf,
 }
 
 /// The whole plan.
@@ -111,7 +114,7 @@ pub fn plan(material: &Material<'_>) -> CiPlan {
     );
     for install in &material.facts.installs {
         let kind = Kind::Install(install.clone());
-        ci.push(install_step(material, install), kind, None);
+        ci.push(install::step(root(material), install), kind, None);
     }
     for checks in &material.facts.workers {
         types(&mut ci, material, checks);
@@ -163,39 +166,10 @@ pub fn plan(material: &Material<'_>) -> CiPlan {
     ci
 }
 
-fn install_id(install: &Install) -> String {
-    if install.dir.as_os_str().is_empty() {
-        "install".to_owned()
-    } else {
-        format!("install {}", install.dir.display())
-    }
-}
-
-fn install_step(material: &Material<'_>, install: &Install) -> Step {
-    let id = install_id(install);
-    let argv = install.manager.install();
-    let program = install.manager.program();
-    let command = Command::new(program, argv, &root(material).join(&install.dir));
-    let goal = format!(
-        "install the packages of {}",
-        install.dir.join(&install.lockfile).display()
-    );
-    let step = Step::new("set-up", id, goal, Action::Command(command))
-        .timeout(CHECK_MAX)
-        .retry(2, 2000);
-    if install.current {
-        return step.done(format!(
-            "{} is installed",
-            install.dir.join(&install.lockfile).display()
-        ));
-    }
-    step
-}
-
 fn installed(material: &Material<'_>, checks: &Checks<'_>) -> Vec<String> {
     checks
         .install
-        .map(|index| install_id(&material.facts.installs[index]))
+        .map(|index| install::id(&material.facts.installs[index]))
         .into_iter()
         .collect()
 }

@@ -72,7 +72,7 @@ impl<'a> Release<'a> {
     ) -> anyhow::Result<Release<'a>> {
         // Looked for first: without it nothing can be shipped, and nothing must be changed.
         let cloud = &target.cloudflare;
-        let wrangler = Wrangler::find(&ctx.root, cloud.base(), cloud.account())?;
+        let wrangler = Wrangler::find(workspace, cloud.base(), cloud.account())?;
         let mut databases = Vec::new();
         for database in &workspace.pipeline.databases {
             let files = migrations::gather(&workspace.root, database)?;

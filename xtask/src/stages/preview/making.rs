@@ -71,7 +71,7 @@ impl<'a> Making<'a> {
         (subject, telling): (&'a Subject, Telling),
     ) -> anyhow::Result<Making<'a>> {
         let cloud = &target.cloudflare;
-        let wrangler = Wrangler::find(&ctx.root, cloud.base(), cloud.account())?;
+        let wrangler = Wrangler::find(twin, cloud.base(), cloud.account())?;
         let mut files = Vec::new();
         for database in &source.pipeline.databases {
             let read = migrations::gather(&source.root, database)?;

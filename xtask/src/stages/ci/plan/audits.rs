@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CiPlan, Kind, Material, install_id, root};
+use super::{CiPlan, Kind, Material, root};
 use crate::cache::Inputs;
 use crate::plan::{Action, Command, Step};
 use crate::stages::ci::facts::JUDGES;
 use crate::stages::ci::packages::Install;
+use crate::stages::install;
 
 /// The longest an audit may take.
 const AUDIT_MAX: Duration = Duration::from_secs(120);
@@ -23,7 +24,7 @@ const SETTINGS: [&str; 6] = [
 ];
 
 pub(super) fn audit(ci: &mut CiPlan, material: &Material<'_>, install: &Install) {
-    let id = install_id(install).replacen("install", "audit", 1);
+    let id = install::id(install).replacen("install", "audit", 1);
     let command = Command::new(
         install.manager.program(),
         install.manager.audit(),
@@ -104,10 +105,11 @@ mod tests {
         let ci = plan(&Material {
             workspace: None,
             facts: &facts,
-            wrangler: &Wrangler::expected(root, "", ""),
+            wrangler: &Wrangler::expected(root, std::iter::empty(), "", ""),
             state: &root.join(".xtask"),
             today: today.to_owned(),
             migrate_script: PathBuf::from("migrate.mjs"),
+            modules: root.to_owned(),
         });
         let tree = Tree::read(&Git::at(root)).expect("git can tell");
         let keyed =

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CHECK_MAX, CiPlan, Kind, Material, inputs, install_id, installed, root};
+use super::{CHECK_MAX, CiPlan, Kind, Material, inputs, installed, root};
 use crate::plan::{Action, Command, Step};
 use crate::stages::ci::facts::{Checks, JUDGES};
 use crate::stages::ci::packages::Parts;
+use crate::stages::install;
 
 /// `wrangler types --check`, where a types file is committed.
 pub(super) fn types(ci: &mut CiPlan, material: &Material<'_>, checks: &Checks<'_>) {
@@ -86,7 +87,7 @@ pub(super) fn parts(
                 .worker(&checks.worker.name)
                 .needs(installed(material, checks));
         } else {
-            step = step.needs(material.facts.installs.iter().map(install_id));
+            step = step.needs(material.facts.installs.iter().map(install::id));
         }
         ci.push(step, kind, Some(inputs(material, checks)));
     }
@@ -137,7 +138,7 @@ pub(super) fn migrations(ci: &mut CiPlan, material: &Material<'_>) {
     for database in &workspace.pipeline.databases {
         let id = format!("migrations {}", database.name);
         let request = serde_json::json!({
-            "repo_root": workspace.root,
+            "repo_root": material.modules,
             "baseline": database.schema,
             "migrations": database.migrations,
             "seed": database.seed,
@@ -171,7 +172,7 @@ pub(super) fn migrations(ci: &mut CiPlan, material: &Material<'_>) {
         let program = material.migrate_script.parent();
         inputs.paths.extend(program.map(Path::to_owned));
         inputs.paths.extend(JUDGES.map(PathBuf::from));
-        let needs = material.facts.installs.iter().map(install_id);
+        let needs = material.facts.installs.iter().map(install::id);
         ci.push(step.needs(needs), Kind::Migrations, Some(inputs));
     }
 }
