@@ -3,6 +3,7 @@
 mod ci;
 mod crons;
 mod deploy;
+mod doctor;
 mod logs;
 mod migrate;
 mod preview;
@@ -107,6 +108,8 @@ enum Verb {
     Init,
     /// Install the packages of every lock file, exactly as locked
     Install,
+    /// Look at everything a stage needs: programs, packages, git, configs, token, secrets, what is live
+    Doctor(doctor::DoctorArgs),
     /// Run the local cloud: Cloudflare's API and edge on a loopback port
     Local(LocalArgs),
     /// Show what the workers meet and say, live, until Ctrl-C
@@ -268,6 +271,7 @@ impl Verb {
             Verb::Crons(_) => "crons",
             Verb::Init => "init",
             Verb::Install => "install",
+            Verb::Doctor(_) => "doctor",
             Verb::Local(_) => "local",
             Verb::Logs(_) => "logs",
             Verb::Rehearse(_) => "rehearse",
@@ -287,6 +291,7 @@ impl Verb {
             Verb::Crons(args) => stages::crons::crons(ctx, &args.into()).map(Some),
             Verb::Init => stages::init::init(ctx).map(Some),
             Verb::Install => stages::install::install(ctx).map(Some),
+            Verb::Doctor(args) => stages::doctor::doctor(ctx, &args.into()),
             Verb::Local(args) => local::local(ctx, &args.into()).map(|()| None),
             Verb::Schema => {
                 let text = serde_json::to_string_pretty(&PIPELINE.schema("pipeline.toml"))?;

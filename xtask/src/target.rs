@@ -82,7 +82,7 @@ fn open_local(ctx: &Ctx, workspace: &Workspace, start: bool) -> anyhow::Result<T
         .with("CLOUDFLARE_API_BASE_URL", &api);
     let host = edge.trim_start_matches("http://").to_owned();
     let port = host.rsplit(':').next().unwrap_or_default().to_owned();
-    ctx.ui.set_mask(mask(&env, workspace));
+    ctx.ui.set_mask(mask(&env, Some(workspace)));
     Ok(Target {
         cloudflare: Cloudflare::new(&api, &account, LOCAL_TOKEN),
         env,
@@ -100,7 +100,7 @@ fn open_cloudflare(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
             .fix("or try it without an account: add `--cloud local`")
             .into());
     };
-    ctx.ui.set_mask(mask(&ctx.env, workspace));
+    ctx.ui.set_mask(mask(&ctx.env, Some(workspace)));
     let api = ctx
         .env
         .var("CLOUDFLARE_API_BASE_URL")
@@ -164,10 +164,10 @@ fn only_account(cloudflare: &Cloudflare) -> anyhow::Result<String> {
 }
 
 /// Masks every secret this run can know: the token and the declared secrets that are set.
-fn mask(env: &Env, workspace: &Workspace) -> Mask {
+pub(crate) fn mask(env: &Env, workspace: Option<&Workspace>) -> Mask {
     let declared = workspace
-        .workers
-        .iter()
+        .into_iter()
+        .flat_map(|workspace| &workspace.workers)
         .flat_map(|worker| worker.secrets.iter().map(String::as_str));
     let names = [
         "CLOUDFLARE_API_TOKEN",

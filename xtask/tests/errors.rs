@@ -316,7 +316,7 @@ fn a_token_that_is_missing_or_refused_is_a_matter_of_set_up() {
     expect![[r#"
         error: Cloudflare does not accept the API token for this
           why: GET /accounts/0123456789abcdef0123456789abcdef/workers/subdomain: Authentication error (code 10000)
-          fix: set CLOUDFLARE_API_TOKEN to a token with the permissions in docs/getting-started.md"#]].assert_eq(&said);
+          fix: cargo xtask doctor   (names the permission that is missing)"#]].assert_eq(&said);
 
     refusals.world.set("XTASK_CLOUD", "locale");
     refusals.check(

@@ -33,6 +33,8 @@ pub struct Problem {
     pub fix: Option<String>,
     /// True when the pipeline can go on.
     pub warning: bool,
+    /// True when two files mean different things by the same name.
+    pub parity: bool,
 }
 
 impl fmt::Display for Problem {
@@ -88,6 +90,20 @@ impl Problems {
         self.push(path, place, message.into(), None, true);
     }
 
+    /// Adds an error about two files that mean different things by the same name.
+    pub fn parity(
+        &mut self,
+        path: &Path,
+        place: Place,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.push(path, place, message.into(), Some(fix.into()), false);
+        if let Some(last) = self.list.last_mut() {
+            last.parity = true;
+        }
+    }
+
     fn push(
         &mut self,
         path: &Path,
@@ -103,6 +119,7 @@ impl Problems {
             message,
             fix,
             warning,
+            parity: false,
         });
     }
 

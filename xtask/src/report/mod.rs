@@ -77,6 +77,8 @@ pub struct Report {
     pub more: serde_json::Map<String, Value>,
     /// The text that was asked for, where the result is a text: it goes to stdout, in place of what is said otherwise.
     pub answer: Option<String>,
+    /// False when it is not to be kept in `.xtask/reports`.
+    pub stored: bool,
 }
 
 impl Report {
@@ -101,6 +103,7 @@ impl Report {
             exit: 0,
             more: serde_json::Map::new(),
             answer: None,
+            stored: true,
         }
     }
 
@@ -241,6 +244,9 @@ impl Report {
         }
         let folder = root.join(".xtask/reports");
         let path = folder.join(format!("{}.json", self.stage));
+        if !self.stored {
+            return Ok(path);
+        }
         std::fs::create_dir_all(&folder)
             .and_then(|()| write_whole(&path, &format!("{json}\n")))
             .map_err(|error| unwritable(&path.display().to_string(), &error))?;

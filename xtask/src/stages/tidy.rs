@@ -93,7 +93,29 @@ pub fn check(repo: &Repo) -> Vec<Finding> {
     found
 }
 
+/// The problems of the workflows alone.
+pub fn check_workflows(repo: &Repo) -> Vec<Finding> {
+    workflows::check(repo)
+}
+
 impl Repo {
+    /// The repo as far as the rules for workflows look at it: the names of all files, the texts of those below `.github`.
+    pub fn of_workflows(root: &Path) -> anyhow::Result<Repo> {
+        let mut files = Files::new();
+        for path in Git::open(root)?.files()? {
+            let text = match path.starts_with(".github") {
+                true => std::fs::read_to_string(root.join(&path)).unwrap_or_default(),
+                false => String::new(),
+            };
+            files.insert(path, text);
+        }
+        Ok(Repo {
+            root: root.to_owned(),
+            files,
+            verbs: verbs(),
+        })
+    }
+
     /// The repo at `root`: tracked files and those git would add.
     pub fn open(root: &Path) -> anyhow::Result<Repo> {
         let mut files = Files::new();
@@ -161,4 +183,16 @@ fn problem(path: &Path, line: usize, what: impl AsRef<str>, fix: impl AsRef<str>
     let message = format!("{}\nfix: {}", what.as_ref(), fix.as_ref());
     let line = u32::try_from(line).unwrap_or_default();
     Finding::error(message).in_file(path).at(line, 0)
+}
+
+/// The environment the deploy workflow of a repo runs in, when it says so.
+pub fn deploy_environment(root: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(root.join(".github/workflows/deploy.yml")).ok()?;
+    let document = yaml::Document::read(&text);
+    let jobs: Vec<&yaml::Entry> = document.below("jobs").collect();
+    jobs.into_iter().find_map(|job| {
+        let of = |key: &str| document.get(&format!("{}.{key}", job.path));
+        let entry = of("environment.name").or_else(|| of("environment"))?;
+        (!entry.value.is_empty()).then(|| entry.value.clone())
+    })
 }

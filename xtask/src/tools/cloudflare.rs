@@ -2,6 +2,7 @@
 //! uploads; this reads and flips (a call costs about 10 ms, a wrangler start most of a second).
 
 mod lists;
+mod token;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+pub use self::token::{Standing, Verified, apart};
 use crate::error::Fail;
 use crate::tools::http::{self, NoAnswer, Request, Response};
 
@@ -263,6 +265,11 @@ impl ApiError {
     pub fn is_not_found(&self) -> bool {
         WORKER_NOT_FOUND.contains(&self.code) || self.status == 404
     }
+
+    /// True when the token may not do this, or is none. 7403 is what D1 says.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.code, 10000 | 9106 | 9109 | 7403) || matches!(self.status, 401 | 403)
+    }
 }
 
 impl From<ApiError> for Fail {
@@ -272,10 +279,10 @@ impl From<ApiError> for Fail {
                 .why(error.to_string())
                 .fix("check the connection, then run the command again: it is safe to repeat");
         }
-        if matches!(error.code, 10000 | 9106 | 9109) || error.status == 401 {
+        if matches!(error.code, 10000 | 9106 | 9109 | 7403) || error.status == 401 {
             return Fail::setup("Cloudflare does not accept the API token for this")
                 .why(error.to_string())
-                .fix("set CLOUDFLARE_API_TOKEN to a token with the permissions in docs/getting-started.md");
+                .fix("cargo xtask doctor   (names the permission that is missing)");
         }
         Fail::remote("Cloudflare refused a request")
             .why(error.to_string())

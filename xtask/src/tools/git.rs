@@ -4,6 +4,7 @@
 mod listing;
 mod log;
 mod revert;
+mod state;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use xshell::{Shell, cmd};
 pub use self::listing::Indexed;
 pub use self::log::Logged;
 pub use self::revert::{Commit, Reverted};
+pub use self::state::{Identity, NoRepository, State};
 use crate::error::Fail;
 
 /// A repository's work tree.

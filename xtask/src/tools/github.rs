@@ -6,6 +6,7 @@ mod deployments;
 mod error;
 mod pulls;
 mod runs;
+mod secrets;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub use self::deployments::DeploymentState;
 pub use self::error::GithubError;
 pub use self::runs::WorkflowRun;
+pub use self::secrets::{Kept, SecretAge};
 use crate::github::Repository;
 use crate::tools::http::{self, NoAnswer, Request, Response};
 
@@ -157,30 +159,7 @@ impl Github {
         path: &str,
         needs: &'static str,
     ) -> anyhow::Result<Result<Vec<Value>, GithubError>> {
-        let glue = if path.contains('?') { '&' } else { '?' };
-        let mut rows = Vec::new();
-        for page in 1..=PAGES_MAX {
-            let call = Call::get(
-                format!("{path}{glue}per_page={PER_PAGE}&page={page}"),
-                needs,
-            );
-            let answer = match self.call(&call)? {
-                Ok(answer) => answer,
-                Err(error) => return Ok(Err(error)),
-            };
-            let Value::Array(found) = answer.value else {
-                return Ok(Err(GithubError::odd(
-                    &shown(&call),
-                    "the answer is no list",
-                    needs,
-                )));
-            };
-            rows.extend(found);
-            if !answer.more {
-                return Ok(Ok(rows));
-            }
-        }
-        Ok(Err(GithubError::odd(path, "the list has no end", needs)))
+        self.list_in(path, None, needs)
     }
 
     fn request(&self, base: &str, call: &Call) -> Request {

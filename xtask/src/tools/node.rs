@@ -49,6 +49,21 @@ pub fn bundled(root: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// The npm package that carries a Node for this platform; there is none for macOS on Arm.
+pub fn package_of_this_platform() -> Option<&'static str> {
+    let path = PACKAGES.iter().find(|path| fits_this_platform(path))?;
+    path.split('/').next()
+}
+
+/// True when the repo's `package.json` asks for that package: `npm ci` then brings a Node along.
+pub fn carried(root: &Path) -> bool {
+    let text = std::fs::read_to_string(root.join("package.json")).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let lists = ["optionalDependencies", "devDependencies", "dependencies"];
+    package_of_this_platform()
+        .is_some_and(|package| lists.iter().any(|list| json[*list].get(package).is_some()))
+}
+
 /// As [`find`], for a repo whose packages are not installed yet: where its own Node is going to be.
 pub fn expected(root: &Path) -> PathBuf {
     let own = PACKAGES

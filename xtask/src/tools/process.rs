@@ -4,6 +4,7 @@
 //! secrets its command names. What is left of the group when the program itself ends is killed too: no step leaves
 //! a process behind.
 
+mod ask;
 mod group;
 mod output;
 mod stream;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+pub use self::ask::{Answer, ask, find as find_program};
 use self::group::{Ending, own_group, own_session, signal_group};
 use self::output::{Collected, Piece, STDERR, STDOUT, Streams, read_pieces};
 pub use self::stream::{Next, Stream};

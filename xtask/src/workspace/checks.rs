@@ -214,8 +214,7 @@ impl Checks<'_> {
                 } else {
                     "use the same `database_id`".to_owned()
                 };
-                self.problems
-                    .error_with_fix(&worker.config_path, at, message, fix);
+                self.problems.parity(&worker.config_path, at, message, fix);
             }
         }
     }

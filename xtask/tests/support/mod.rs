@@ -434,6 +434,11 @@ fn rows_of(result: &Value) -> Vec<Value> {
     rows.as_array().cloned().unwrap_or_default()
 }
 
+/// The installed packages of this repo.
+pub fn node_modules() -> &'static Path {
+    setup::node_modules()
+}
+
 /// Method and path of a journal entry, the account left out.
 pub fn request_line(entry: &Value) -> String {
     let path = entry["path"].as_str().unwrap_or_default();

@@ -122,6 +122,14 @@ pub fn install_of(root: &Path, dir: &Path) -> Option<Install> {
     }
 }
 
+/// The names of all lock files in a folder, the likeliest first.
+pub fn lockfiles_of(folder: &Path) -> Vec<String> {
+    let there = LOCKFILES
+        .iter()
+        .filter(|(name, _)| folder.join(name).is_file());
+    there.map(|(name, _)| (*name).to_owned()).collect()
+}
+
 /// Where an install notes the lock file it installed. File times alone do not tell: a checkout makes every file new.
 fn stamp_file(folder: &Path) -> PathBuf {
     folder.join("node_modules/.xtask-installed")

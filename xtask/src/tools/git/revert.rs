@@ -160,7 +160,7 @@ impl Git {
     }
 
     /// What git wrote to stdout, or, when it failed, to stderr.
-    fn said(&self, arguments: &[&str]) -> anyhow::Result<Result<String, String>> {
+    pub(super) fn said(&self, arguments: &[&str]) -> anyhow::Result<Result<String, String>> {
         let shell = Shell::new().context("failed to open the current folder")?;
         let root = self.root();
         let mut git = cmd!(shell, "git -C {root} {arguments...}")

@@ -1,0 +1,3 @@
+//! `cargo xtask secrets`: where the declared secrets are, and how they get there.
+
+pub(in crate::stages) mod places;
