@@ -200,6 +200,18 @@ fn install(world: &mut World, name: &str, script: &str) {
 /// What cargo-audit 0.21 prints about a crate with an advisory. The tool itself asks a database on the network.
 const RUSTSEC: &str = r#"{"database":{"advisory-count":700},"lockfile":{"dependency-count":2},"vulnerabilities":{"found":true,"count":1,"list":[{"advisory":{"id":"RUSTSEC-2020-0071","package":"time","title":"Potential segfault in the time crate","date":"2020-11-18","aliases":["CVE-2020-26235"],"cvss":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H","url":"https://github.com/time-rs/time/issues/293"},"versions":{"patched":[">=0.2.23"],"unaffected":[]},"package":{"name":"time","version":"0.1.43"}}]},"warnings":{}}"#;
 
+/// A folder of packages that is the repo's own, not a link: nothing is installed over a link.
+fn own_packages(world: &World) {
+    let modules = world.root().join("node_modules");
+    let shared = std::fs::canonicalize(&modules).expect("packages are installed");
+    std::fs::remove_file(&modules).expect("it is a link");
+    std::fs::create_dir(&modules).expect("a folder can be made");
+    for entry in std::fs::read_dir(shared).expect("packages are installed") {
+        let entry = entry.expect("a package");
+        std::os::unix::fs::symlink(entry.path(), modules.join(entry.file_name())).expect("a link");
+    }
+}
+
 #[test]
 fn audits_tell_what_is_known_and_what_could_not_be_asked() {
     let mut world = repo();
@@ -218,6 +230,7 @@ fn audits_tell_what_is_known_and_what_could_not_be_asked() {
         "cargo",
         &format!("[ \"$1 $2\" = 'audit --json' ] || exit 9\ncat <<'END'\n{RUSTSEC}\nEND\nexit 1"),
     );
+    own_packages(&world);
     // The install is not what is tested, and nobody answers npm's question.
     install(
         &mut world,
