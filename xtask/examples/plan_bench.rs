@@ -70,9 +70,11 @@ fn generate(folder: &Path, count: usize) -> anyhow::Result<()> {
     }
     write_file(&folder.join(".gitignore"), "node_modules/\n.xtask/\n")?;
     // A plan names the programs it would run; these are never started.
+    let wrangler = folder.join("node_modules/wrangler");
+    write_file(&wrangler.join("wrangler-dist/cli.js"), "")?;
     write_file(
-        &folder.join("node_modules/wrangler/wrangler-dist/cli.js"),
-        "",
+        &wrangler.join("package.json"),
+        "{\"name\": \"wrangler\", \"version\": \"4.155.0\"}",
     )?;
     for platform in ["linux-x64", "linux-arm64", "darwin-x64"] {
         write_file(
