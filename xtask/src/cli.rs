@@ -8,6 +8,7 @@ mod logs;
 mod migrate;
 mod preview;
 mod rollback;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -120,6 +121,8 @@ enum Verb {
     Rollback(rollback::RollbackArgs),
     /// Print the JSON Schema of pipeline.toml, for editors
     Schema,
+    /// Say what is live: release, versions, health, schema, previews, and what differs from the repo
+    Status(status::StatusArgs),
     /// Check the repo's own rules: workflows, file sizes, documents, dependencies
     Tidy,
 }
@@ -277,6 +280,7 @@ impl Verb {
             Verb::Rehearse(_) => "rehearse",
             Verb::Rollback(_) => "rollback",
             Verb::Schema => "schema",
+            Verb::Status(_) => "status",
             Verb::Tidy => "tidy",
         }
     }
@@ -298,6 +302,7 @@ impl Verb {
                 ctx.ui.data(&text);
                 Ok(None)
             }
+            Verb::Status(args) => stages::status::status(ctx, &args.into()),
             Verb::Tidy => tidy::tidy(ctx).map(Some),
             Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
             Verb::Logs(args) => stages::logs::logs(ctx, &args.into()).map(|()| None),

@@ -20,6 +20,8 @@ pub struct Env {
     pub color: bool,
     /// The same for stdout.
     pub data_color: bool,
+    /// True when stdout is a terminal.
+    pub data_terminal: bool,
     /// Where processes are started from.
     pub cwd: PathBuf,
 }
@@ -33,7 +35,8 @@ impl Env {
             .collect();
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let mut env = Env::from_vars(vars, std::io::stderr().is_terminal(), cwd);
-        env.data_color = match std::io::stdout().is_terminal() {
+        env.data_terminal = std::io::stdout().is_terminal();
+        env.data_color = match env.data_terminal {
             true => env.color,
             false => env.color && env.var("CLICOLOR_FORCE").is_some(),
         };
@@ -63,6 +66,7 @@ impl Env {
             terminal,
             color,
             data_color: false,
+            data_terminal: false,
             cwd,
             vars,
         }

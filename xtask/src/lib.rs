@@ -10,6 +10,7 @@ pub mod cron;
 pub mod derive;
 pub mod diff;
 pub mod digest;
+pub mod drift;
 pub mod env;
 pub mod error;
 pub mod findings;
@@ -24,7 +25,11 @@ pub mod preview;
 pub mod report;
 pub mod run;
 pub mod stages;
+<<<<<<< HEAD
 pub mod survey;
+=======
+pub mod standing;
+>>>>>>> f785b02 (status: what is live, and what somebody changed by hand)
 pub mod target;
 pub mod tools;
 pub mod ui;

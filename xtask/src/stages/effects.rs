@@ -161,7 +161,8 @@ impl Effects<'_> {
         }
     }
 
-    fn request(&self, probe: &Probe, timeout: Duration) -> Request {
+    /// The request that asks a question, on whichever cloud.
+    pub fn request(&self, probe: &Probe, timeout: Duration) -> Request {
         let mut request = Request::get(&probe.url);
         request.timeout_secs = timeout.as_secs();
         // By this our own questions are told from the public's.

@@ -15,4 +15,5 @@ pub mod preview;
 pub mod rehearse;
 pub mod rollback;
 pub mod secrets;
+pub mod status;
 pub mod tidy;

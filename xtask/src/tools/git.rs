@@ -111,6 +111,16 @@ impl Git {
         Ok(status.lines().map(str::to_owned).collect())
     }
 
+    /// How many commits HEAD has that a commit has not, and the other way round; `None` when the commit is not known here.
+    pub fn ahead_behind(&self, sha: &str) -> Option<(usize, usize)> {
+        let range = format!("HEAD...{sha}");
+        let counts = self
+            .read(&["rev-list", "--left-right", "--count", &range])
+            .ok()?;
+        let (ahead, behind) = counts.split_once('\t')?;
+        Some((ahead.parse().ok()?, behind.parse().ok()?))
+    }
+
     /// True when HEAD is on `branch`, here or at `origin`. `None` when neither exists.
     pub fn head_is_on(&self, branch: &str) -> Option<bool> {
         let known: Vec<String> = [

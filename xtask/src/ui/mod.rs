@@ -5,6 +5,7 @@
 //! and stdout stays exactly the data that was asked for.
 
 mod annotate;
+mod data;
 mod github;
 mod live;
 mod sink;
@@ -53,6 +54,7 @@ struct Look {
     color: bool,
     /// The same for what goes to stdout.
     data_color: bool,
+    data_terminal: bool,
     quiet: bool,
     verbose: bool,
 }
@@ -76,6 +78,7 @@ impl Ui {
             github: env.github_actions,
             color: env.color,
             data_color: env.data_color,
+            data_terminal: env.data_terminal,
             quiet,
             verbose,
         };
@@ -179,15 +182,6 @@ impl Ui {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
         Some(answer.trim().to_owned())
-    }
-
-    /// A word on stdout in one of a few colours, to tell neighbours apart; as it is where colour is not wanted.
-    pub fn tinted(&self, index: usize, text: &str) -> String {
-        const TINTS: [&str; 6] = ["36", "35", "33", "32", "34", "31"];
-        match self.look.data_color {
-            true => format!("\x1b[{}m{text}\x1b[0m", TINTS[index % TINTS.len()]),
-            false => text.to_owned(),
-        }
     }
 
     /// Writes data to stdout, masked.

@@ -94,7 +94,10 @@ fn a_pull_request_has_a_preview_until_it_is_closed() {
     pull(&world, 8, json!({"state": "closed"}));
     let patrol = world.act("schedule", "patrol", "{}", xtask());
     patrol.expect_success();
-    assert_eq!(patrol.xtask_calls(), ["cleanup --stale", "rehearse"]);
+    assert_eq!(
+        patrol.xtask_calls(),
+        ["cleanup --stale", "rehearse", "status"]
+    );
     let rehearsal = patrol.report("rehearse");
     assert_ne!(rehearsal["outcome"], "failure", "{rehearsal}");
     let built = "cargo build --locked --package xtask --package local-cloud".to_owned();
