@@ -25,11 +25,8 @@ pub mod preview;
 pub mod report;
 pub mod run;
 pub mod stages;
-<<<<<<< HEAD
-pub mod survey;
-=======
 pub mod standing;
->>>>>>> f785b02 (status: what is live, and what somebody changed by hand)
+pub mod survey;
 pub mod target;
 pub mod tools;
 pub mod ui;
