@@ -163,6 +163,27 @@ fn deploy_ships_main_and_rollback_takes_it_back() {
     // The checkout is gone with the job, the post-mortem is not.
     let kept = run.artifact("postmortem");
     assert!(kept.ends_with("-slow-pages.md"), "{kept}");
+    the_patrol_goes_red_on_drift(&mut world);
+}
+
+/// Somebody sets a cron by hand: the nightly `status` fails and names it.
+fn the_patrol_goes_red_on_drift(world: &mut World) {
+    world.choose_job("status");
+    let look = |world: &World| world.act("schedule", "patrol", "{}", xtask());
+    let calm = look(world);
+    calm.expect_success();
+    assert_eq!(calm.xtask_calls(), ["status"]);
+    let path = "/workers/scripts/kiamichi-biz-connect/schedules";
+    let crons = serde_json::json!([{"cron": "11 11 * * *"}]);
+    world.cloud().result("PUT", path, Some(crons));
+    let red = look(world);
+    assert!(!red.success, "the drift went unseen:\n{}", red.said);
+    let report = red.report("status");
+    assert_eq!(report["outcome"], "failure", "{report}");
+    let crons = report["differences"].as_array().into_iter().flatten();
+    let by_hand = crons.filter(|it| it["kind"] == "cron" && it["origin"] == "by_hand");
+    assert_eq!(by_hand.count(), 2, "one is there, one is gone: {report}");
+    assert!(red.said.contains("11 11 * * *"), "{}", red.said);
 }
 
 /// The inputs reach the verb as flags, whole, and only when they are given.

@@ -33,6 +33,8 @@ pub struct World {
     cloud: Option<Cloud>,
     /// What `XTASK_CLOUD` says.
     choice: &'static str,
+    /// The one job that runs; without it all of a workflow do.
+    job: Option<&'static str>,
     /// One workflow at a time: each of them uses all the CPU there is.
     _alone: MutexGuard<'static, ()>,
 }
@@ -49,6 +51,7 @@ impl World {
             folder,
             cloud: None,
             choice: "local",
+            job: None,
             _alone: alone,
         };
         for name in ["store/cache", "store/artifacts", "store/reports"] {
@@ -86,6 +89,11 @@ impl World {
     /// Sets `XTASK_CLOUD`.
     pub fn choose_cloud(&mut self, choice: &'static str) {
         self.choice = choice;
+    }
+
+    /// From now on only this job of a workflow runs.
+    pub fn choose_job(&mut self, job: &'static str) {
+        self.job = Some(job);
     }
 
     /// That cloud.
@@ -134,7 +142,8 @@ impl World {
             .arg("--eventpath")
             .arg(self.path("event.json"))
             .arg("--secret-file")
-            .arg(self.path("secrets"));
+            .arg(self.path("secrets"))
+            .args(self.job.iter().flat_map(|job| ["--job", job]));
         for (action, at) in used_actions() {
             let name = action.trim_start_matches("actions/");
             let stub = stubs.join(name).display().to_string();
