@@ -53,14 +53,6 @@ export class D1 {
     return { ok: true, entry_port: this.engine.entryPort };
   }
 
-  /** Removes the database's files. */
-  async delete({ database_id }) {
-    const remove = () => removeDatabase(this.file(database_id));
-    if (this.engine.serves("d1", database_id)) await this.engine.withStorageClosed(remove);
-    else await remove();
-    return { ok: true, entry_port: this.engine.entryPort };
-  }
-
   file(database_id) {
     return path.join(this.storage, "d1", objectFile("miniflare-D1DatabaseObject", database_id));
   }

@@ -150,9 +150,12 @@ export class Engine {
     });
   }
 
-  /** Whether the running world has a resource open. */
-  serves(kind, id) {
-    return this.miniflare !== null && (this.good?.plan.resources[kind] ?? []).includes(id);
+  /** Whether what runs can have the files of a resource open. */
+  hasOpen(kind, id) {
+    if (this.miniflare === null || this.good === null) return false;
+    const { workers, resources } = this.good.plan;
+    if (kind === "objects") return workers.some(({ objectExports = {} }) => Object.values(objectExports).some(({ key }) => key === id));
+    return resources[kind].includes(id) || workers.some((worker) => Object.values(worker[kind] ?? {}).includes(id));
   }
 
   async dispose() {

@@ -35,11 +35,9 @@ function routes({ engine, trials, d1, storage, events, worlds }) {
     "POST /d1/dump": (body) => d1.dump(body),
     "POST /d1/snapshot": (body) => d1.snapshot(body),
     "POST /d1/restore": (body) => d1.restore(body),
-    "POST /d1/delete": (body) => d1.delete(body),
     ...Object.fromEntries(["kv", "r2"].flatMap((kind) => ["get", "put", "delete", "list"].map(
       (operation) => [`POST /${kind}/${operation}`, (body) => storage.run(kind, operation, body)]))),
-    "POST /kv/drop": ({ namespace_id }) => storage.drop("kv", namespace_id),
-    "POST /r2/drop": ({ bucket }) => storage.drop("r2", bucket),
+    "POST /drop": (body) => storage.drop(body),
     "POST /scheduled": (body) => scheduled(body, { engine, events, worlds }),
     "GET /health": () => ({ ok: true, pid: process.pid, memory: process.memoryUsage().rss, entry_port: engine.entryPort }),
   };

@@ -1,11 +1,12 @@
-// KV and R2 for the control plane. Values travel as base64; the work is done inside workerd by the storage worker.
+// KV and R2 for the control plane, and the end of all kinds of storage. Values travel as base64; the work is done inside
+// workerd by the storage worker.
 
 import { rm } from "node:fs/promises";
 import path from "node:path";
 
 import { objectFile } from "./files.mjs";
 
-const OBJECT_KEYS = { kv: "miniflare-KVNamespaceObject", r2: "miniflare-R2BucketObject" };
+const OBJECT_KEYS = { d1: "miniflare-D1DatabaseObject", kv: "miniflare-KVNamespaceObject", r2: "miniflare-R2BucketObject" };
 
 export class Storage {
   constructor({ engine, storage }) {
@@ -18,15 +19,23 @@ export class Storage {
     return this.engine.store(`${kind}/${operation}`, body);
   }
 
-  /** Removes everything one namespace or bucket holds. */
-  async drop(kind, id) {
-    const file = path.join(this.storage, kind, objectFile(OBJECT_KEYS[kind], id));
+  /** Removes everything that databases, namespaces, buckets and Durable Objects hold: ids by kind. */
+  async drop(dropped) {
+    const all = Object.entries(dropped).flatMap(([kind, ids]) => ids.map((id) => ({ kind, id })));
     const remove = async () => {
-      for (const suffix of ["", "-wal", "-shm"]) await rm(file + suffix, { force: true });
-      await rm(path.join(this.storage, kind, path.basename(id)), { recursive: true, force: true });
+      for (const { kind, id } of all) await this.remove(kind, id);
     };
-    if (this.engine.serves(kind, id)) await this.engine.withStorageClosed(remove);
-    else await remove();
-    return { ok: true, entry_port: this.engine.entryPort };
+    const open = all.some(({ kind, id }) => this.engine.hasOpen(kind, id));
+    await (open ? this.engine.withStorageClosed(remove) : this.engine.oneAtATime(remove));
+    return { ok: true, entry_port: this.engine.entryPort, reloaded: open };
+  }
+
+  async remove(kind, id) {
+    const own = path.basename(id);
+    if (kind === "objects") return await rm(path.join(this.storage, "do", own), { recursive: true, force: true });
+    const file = path.join(this.storage, kind, objectFile(OBJECT_KEYS[kind], id));
+    for (const suffix of ["", "-wal", "-shm"]) await rm(file + suffix, { force: true });
+    // The values themselves lie beside what knows their keys.
+    if (kind !== "d1") await rm(path.join(this.storage, kind, own), { recursive: true, force: true });
   }
 }

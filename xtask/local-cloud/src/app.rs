@@ -11,13 +11,14 @@ use axum::http::request::Parts;
 use tokio::sync::{Notify, OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 use crate::disk::{StateDir, write_atomic};
+use crate::dropped::Dropped;
 use crate::envelope::ApiError;
 use crate::fail::Fail;
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::runtime::{Runtime, RuntimeOptions};
 use crate::state::State;
-use crate::world::world;
+use crate::world::{Resources, world};
 
 /// Settings that never change while serving.
 #[derive(Debug, Clone)]
@@ -48,8 +49,8 @@ struct Inner {
     writer: Mutex<()>,
     /// Counts mutations.
     generation: AtomicU64,
-    /// The generation the runtime serves. Edge requests hold the read lock, applying a world the write lock.
-    applied: Arc<tokio::sync::RwLock<u64>>,
+    /// What the runtime serves. Requests hold the read lock, applying a world the write lock.
+    applied: Arc<tokio::sync::RwLock<Applied>>,
     changed: Notify,
     runtime: OnceCell<Runtime>,
     shutdown: Notify,
@@ -57,8 +58,22 @@ struct Inner {
     faults: Faults,
 }
 
-/// Holding one means: the world served is current, and no reload happens until it is dropped.
-pub type Settled = OwnedRwLockReadGuard<u64>;
+/// Holding one means: what was asked for is served, and no reload happens until it is dropped.
+pub type Settled = OwnedRwLockReadGuard<Applied>;
+
+/// What the runtime serves.
+#[derive(Debug, Default)]
+pub struct Applied {
+    generation: u64,
+    resources: Resources,
+}
+
+impl Applied {
+    /// Whether everything there is to store in is open, and holds nothing of a namesake that was deleted.
+    fn stores_for(&self, state: &State) -> bool {
+        self.resources.hold_all_of(state) && !state.dropped.is_back(state)
+    }
+}
 
 impl App {
     /// Loads the state kept in `dir`.
@@ -79,7 +94,7 @@ impl App {
             writer: Mutex::new(()),
             // One ahead of `applied`: what was loaded must be served, too.
             generation: AtomicU64::new(1),
-            applied: Arc::new(tokio::sync::RwLock::new(0)),
+            applied: Arc::default(),
             changed: Notify::new(),
             runtime: OnceCell::new(),
             shutdown: Notify::new(),
@@ -144,11 +159,14 @@ impl App {
             .writer
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut state = State::clone(&self.snapshot());
+        let before = self.snapshot();
+        let mut state = State::clone(&before);
         let result = change(&mut state)?;
+        let mut dropped = std::mem::take(&mut state.dropped);
+        dropped.note(&before, &state);
+        state.dropped = dropped;
         let text = serde_json::to_vec(&state).map_err(ApiError::internal)?;
         write_atomic(&self.inner.dir.path("state.json"), &text).map_err(ApiError::internal)?;
-        let before = self.snapshot();
         // A new schedule, a tag or a half-done asset upload does not change what runs: no reload for those.
         let runs_differently = world(&before) != world(&state);
         *self
@@ -183,11 +201,11 @@ impl App {
     }
 
     /// Makes the runtime serve the current state and keeps it from reloading while the guard is held.
-    /// Every edge, D1, KV and R2 request takes one; do not hold it for the life of a WebSocket.
+    /// Every edge request takes one; do not hold it for the life of a WebSocket.
     pub async fn settle(&self) -> Result<Settled, ApiError> {
         loop {
             let guard = self.inner.applied.clone().read_owned().await;
-            if *guard >= self.inner.generation.load(Ordering::SeqCst) {
+            if guard.generation >= self.inner.generation.load(Ordering::SeqCst) {
                 return Ok(guard);
             }
             drop(guard);
@@ -195,13 +213,24 @@ impl App {
         }
     }
 
-    /// Like `settle`, and alone: no edge or storage request runs while the guard is held.
+    /// Like `settle`, for a request that is about stored things only: Workers that have changed need not run for it.
+    /// A train of requests that delete things costs one reload at its end, and not one for each.
+    pub async fn settle_storage(&self) -> Result<Settled, ApiError> {
+        let guard = self.inner.applied.clone().read_owned().await;
+        if self.read(|state| guard.stores_for(state)) {
+            return Ok(guard);
+        }
+        drop(guard);
+        self.settle().await
+    }
+
+    /// Like `settle_storage`, and alone: no edge or storage request runs while the guard is held.
     /// For work that stops the runtime for a moment, such as putting another file in the place of a database.
-    pub async fn settle_alone(&self) -> Result<OwnedRwLockWriteGuard<u64>, ApiError> {
+    pub async fn settle_storage_alone(&self) -> Result<OwnedRwLockWriteGuard<Applied>, ApiError> {
         loop {
-            drop(self.settle().await?);
+            drop(self.settle_storage().await?);
             let guard = self.inner.applied.clone().write_owned().await;
-            if *guard >= self.inner.generation.load(Ordering::SeqCst) {
+            if self.read(|state| guard.stores_for(state)) {
                 return Ok(guard);
             }
         }
@@ -210,14 +239,33 @@ impl App {
     async fn apply(&self) -> Result<(), ApiError> {
         let mut applied = self.inner.applied.write().await;
         let generation = self.inner.generation.load(Ordering::SeqCst);
-        if *applied >= generation {
+        if applied.generation >= generation {
             return Ok(());
         }
         // The generation was read before the snapshot: a mutation in between is applied now and once more later.
-        let world = world(&self.snapshot());
+        let state = self.snapshot();
+        let world = world(&state);
         self.runtime().await?.put_world(&world).await?;
-        *applied = generation;
+        self.remove_dropped(&state.dropped).await?;
+        *applied = Applied {
+            generation,
+            resources: world.resources,
+        };
         Ok(())
+    }
+
+    /// Removes the files of storage that was deleted. Nobody can have written to a namesake made since: the caller lets
+    /// no request through.
+    async fn remove_dropped(&self, dropped: &Dropped) -> Result<(), ApiError> {
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        let body = serde_json::to_value(dropped).map_err(ApiError::internal)?;
+        self.runtime().await?.post("/drop", &body).await?;
+        self.mutate(|state| {
+            state.dropped.remove(dropped);
+            Ok(())
+        })
     }
 
     /// Waits for the next mutation; for the task that applies worlds in quiet moments.
@@ -229,25 +277,6 @@ impl App {
     pub fn mark_dirty(&self) {
         self.inner.generation.fetch_add(1, Ordering::SeqCst);
         self.inner.changed.notify_one();
-    }
-
-    /// Deletes the objects of Durable Object namespaces that no Worker owns any more.
-    pub async fn delete_durable_objects(&self, namespaces: Vec<String>) {
-        if namespaces.is_empty() {
-            return;
-        }
-        // Nothing runs them once the world is applied. If that fails the files stay, and nothing can reach them:
-        // a new namespace has a new id.
-        let settled = match self.runtime_if_started() {
-            Some(_) => self.settle().await.map(Some),
-            None => Ok(None),
-        };
-        if settled.is_ok() {
-            for namespace in namespaces {
-                let _ =
-                    std::fs::remove_dir_all(self.inner.dir.storage().join("do").join(namespace));
-            }
-        }
     }
 
     /// An empty account, as on the first start. The journal and the faults stay.

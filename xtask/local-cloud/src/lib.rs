@@ -10,6 +10,7 @@ pub mod app;
 pub mod bindings;
 pub mod control;
 pub mod d1_failures;
+pub mod dropped;
 pub mod envelope;
 pub mod extract;
 pub mod fail;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::access::Token;
+use crate::dropped::Dropped;
 use crate::envelope::ApiError;
 use crate::github::model::Github;
 
@@ -23,6 +24,8 @@ pub struct State {
     pub kv: BTreeMap<String, KvNamespace>,
     /// R2 buckets by name.
     pub r2: BTreeMap<String, R2Bucket>,
+    /// Storage that was deleted and whose files are still there.
+    pub dropped: Dropped,
     /// Uploaded asset files by the client's 32 hex digit hash.
     pub asset_files: BTreeMap<String, AssetBlob>,
     /// Asset uploads in progress and finished, by session id.

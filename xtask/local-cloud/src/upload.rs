@@ -46,8 +46,7 @@ pub async fn accept(app: &App, request: &Request, upload: &Upload) -> Result<Ver
     // First against a snapshot, because the trial takes a while; then again when it is kept, because others write, too.
     let draft = draft(&app.snapshot(), request, upload)?;
     let trial = try_out(app, request, &draft).await?;
-    let before = app.snapshot();
-    let version = app.mutate(|state| {
+    app.mutate(|state| {
         let mut draft = self::draft(state, request, upload)?;
         if let Some((startup_time_ms, exports)) = trial {
             check_exports(state, request, &draft.migrated, &exports)?;
@@ -55,29 +54,7 @@ pub async fn accept(app: &App, request: &Request, upload: &Upload) -> Result<Ver
             draft.version.exports = exports;
         }
         Ok(keep(state, request, upload, draft))
-    })?;
-    app.delete_durable_objects(gone(&before, &app.snapshot(), &request.script))
-        .await;
-    Ok(version)
-}
-
-/// Namespaces a Worker had and nobody has any more: a migration deleted their class. Transferred ones live on.
-fn gone(before: &State, after: &State, script: &str) -> Vec<String> {
-    let had = before
-        .scripts
-        .get(script)
-        .into_iter()
-        .flat_map(|script| script.durable_objects.values());
-    let lives = |id: &String| {
-        let mut all = after
-            .scripts
-            .values()
-            .flat_map(|script| script.durable_objects.values());
-        all.any(|namespace| namespace.id == *id)
-    };
-    had.map(|namespace| namespace.id.clone())
-        .filter(|id| !lives(id))
-        .collect()
+    })
 }
 
 fn adopt(app: &App, request: &Request, upload: &Upload) -> Result<(), ApiError> {

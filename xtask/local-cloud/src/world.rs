@@ -68,7 +68,7 @@ pub struct DurableObject {
 }
 
 /// Storage by id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Resources {
     /// Database UUIDs.
     pub d1: Vec<String>,
@@ -76,6 +76,15 @@ pub struct Resources {
     pub kv: Vec<String>,
     /// Bucket names.
     pub r2: Vec<String>,
+}
+
+impl Resources {
+    /// Whether everything an account stores in is among these.
+    pub fn hold_all_of(&self, state: &State) -> bool {
+        state.d1.keys().all(|id| self.d1.contains(id))
+            && state.kv.keys().all(|id| self.kv.contains(id))
+            && state.r2.keys().all(|name| self.r2.contains(name))
+    }
 }
 
 /// The world of a state.

@@ -8,8 +8,13 @@ use support::{ACCOUNT, Answer, Cloud};
 /// Uploads a Worker that answers with its name.
 #[track_caller]
 fn upload(cloud: &Cloud, name: &str, bindings: Value) {
-    let metadata = json!({"main_module": "index.js", "compatibility_date": "2025-09-01", "bindings": bindings});
     let source = format!("export default {{ fetch() {{ return new Response({name:?}); }} }};");
+    upload_source(cloud, name, &source, bindings);
+}
+
+#[track_caller]
+fn upload_source(cloud: &Cloud, name: &str, source: &str, bindings: Value) {
+    let metadata = json!({"main_module": "index.js", "compatibility_date": "2025-09-01", "bindings": bindings});
     let part = |head: &str, body: &str| {
         format!("--line\r\ncontent-disposition: form-data; {head}\r\n\r\n{body}\r\n")
     };
@@ -18,7 +23,7 @@ fn upload(cloud: &Cloud, name: &str, bindings: Value) {
     let body = format!(
         "{}{}--line--\r\n",
         part("name=\"metadata\"", &metadata.to_string()),
-        part(module, &source)
+        part(module, source)
     );
     let headers = [
         ("authorization", "Bearer t"),
@@ -168,4 +173,158 @@ fn a_bucket_is_emptied_page_by_page() {
     assert_eq!(delete(json!(["a/4"]))["success"], true);
     assert_eq!(cloud.call("DELETE", bucket, None)["success"], true);
     assert_eq!(code(&cloud.call("DELETE", bucket, None)), 10006);
+}
+
+/// One database, namespace and bucket by ids of their own, each with something in it.
+struct Stores {
+    database: String,
+    namespace: String,
+    bucket: String,
+}
+
+impl Stores {
+    fn new(digit: char) -> Self {
+        let of = |length: usize| String::from(digit).repeat(length);
+        Self {
+            database: format!("{}-{}-4{}-8{}-{}", of(8), of(4), of(3), of(3), of(12)),
+            namespace: of(32),
+            bucket: format!("bucket-{digit}"),
+        }
+    }
+
+    /// Makes them; with the ids they had before, if there were any.
+    #[track_caller]
+    fn make(&self, cloud: &Cloud) {
+        let wanted = json!({
+            "d1": [{"id": self.database, "name": format!("db-{}", self.bucket)}],
+            "kv": [{"id": self.namespace, "title": format!("kv-{}", self.bucket)}],
+            "r2": [self.bucket],
+        });
+        let adopted = cloud.local("POST", "/resources", Some(wanted));
+        assert_eq!(adopted["adopted"].as_array().map(Vec::len), Some(3));
+    }
+
+    fn query(&self, cloud: &Cloud, sql: &str) -> Value {
+        let path = format!("/d1/database/{}/query", self.database);
+        cloud.result("POST", &path, Some(json!({ "sql": sql })))
+    }
+
+    #[track_caller]
+    fn fill(&self, cloud: &Cloud) {
+        self.query(cloud, "CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+        let namespace = format!("/storage/kv/namespaces/{}", self.namespace);
+        let pairs = json!([{"key": "page", "value": "cached"}]);
+        cloud.result("PUT", &format!("{namespace}/bulk"), Some(pairs));
+        let object = format!(
+            "/client/v4/accounts/{ACCOUNT}/r2/buckets/{}/objects/logo",
+            self.bucket
+        );
+        assert_eq!(cloud.request("PUT", &object, None).status, 200);
+    }
+
+    /// How many tables, keys and objects there are.
+    fn held(&self, cloud: &Cloud) -> [usize; 3] {
+        let tables = self.query(cloud, "SELECT name FROM sqlite_master WHERE name = 't'");
+        let count = |rows: &Value| rows.as_array().map_or(0, Vec::len);
+        let keys = format!("/storage/kv/namespaces/{}/keys", self.namespace);
+        let objects = format!("/r2/buckets/{}/objects", self.bucket);
+        [
+            count(&tables[0]["results"]),
+            count(&cloud.result("GET", &keys, None)),
+            count(&cloud.result("GET", &objects, None)),
+        ]
+    }
+
+    #[track_caller]
+    fn delete(&self, cloud: &Cloud) {
+        let object = format!("/r2/buckets/{}/objects", self.bucket);
+        cloud.call("DELETE", &object, Some(json!(["logo"])));
+        for path in [
+            format!("/d1/database/{}", self.database),
+            format!("/storage/kv/namespaces/{}", self.namespace),
+            format!("/r2/buckets/{}", self.bucket),
+        ] {
+            assert_eq!(cloud.call("DELETE", &path, None)["success"], true, "{path}");
+        }
+    }
+}
+
+/// The files in which runtimes keep what is stored, by kind.
+fn files(cloud: &Cloud) -> Vec<String> {
+    let storage = cloud.state_dir().join("storage");
+    let mut found = Vec::new();
+    for folder in ["d1", "kv", "r2"] {
+        let mut folders = vec![storage.join(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let shared = path.to_string_lossy().ends_with("metadata.sqlite");
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false if path.extension().is_some_and(|end| end == "sqlite") && !shared => {
+                        found.push(path.display().to_string());
+                    }
+                    false => {}
+                }
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_was_deleted_is_gone_and_its_namesake_is_empty() {
+    let mut cloud = Cloud::start();
+    let (kept, gone) = (Stores::new('a'), Stores::new('b'));
+    kept.make(&cloud);
+    kept.fill(&cloud);
+    assert_eq!(kept.held(&cloud), [1, 1, 1]);
+    let of_the_kept = files(&cloud);
+    assert_eq!(of_the_kept.len(), 3, "{of_the_kept:?}");
+
+    gone.make(&cloud);
+    gone.fill(&cloud);
+    // A Worker that is bound to it has it open for as long as it runs.
+    let source = "export default { async fetch(_, env) { return new Response(String(await env.KV.get('page'))); } };";
+    let binding = json!([{"type": "kv_namespace", "name": "KV", "namespace_id": gone.namespace}]);
+    upload_source(&cloud, "reader", source, binding);
+    let enabled = Some(json!({"enabled": true}));
+    cloud.result("POST", "/workers/scripts/reader/subdomain", enabled);
+    let page = |cloud: &Cloud| cloud.get("reader.kiamichi.localhost", "/").body;
+    assert_eq!(page(&cloud), "cached");
+
+    // Made again before the runtime has let go of it, and after.
+    gone.delete(&cloud);
+    gone.make(&cloud);
+    assert_eq!(gone.held(&cloud), [0, 0, 0]);
+    assert_eq!(page(&cloud), "null");
+    gone.fill(&cloud);
+    assert_eq!(page(&cloud), "cached");
+    gone.delete(&cloud);
+    assert_eq!(page(&cloud), "null");
+    gone.make(&cloud);
+    assert_eq!(gone.held(&cloud), [0, 0, 0]);
+
+    // Killed before it could remove what was deleted, the next server does.
+    gone.fill(&cloud);
+    gone.delete(&cloud);
+    cloud.restart();
+    assert_eq!(page(&cloud), "null");
+    assert_eq!(
+        cloud.local("GET", "/state", None)["dropped"]["d1"],
+        json!([])
+    );
+    cloud.result("DELETE", "/workers/scripts/reader", None);
+    assert_eq!(kept.held(&cloud), [1, 1, 1]);
+    let left = files(&cloud);
+    let missing: Vec<_> = of_the_kept
+        .iter()
+        .filter(|file| !left.contains(file))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    // The Worker's own look at its namespace made an empty one.
+    assert!(left.len() <= of_the_kept.len() + 1, "{left:?}");
+    gone.make(&cloud);
+    assert_eq!(gone.held(&cloud), [0, 0, 0]);
 }

@@ -202,7 +202,7 @@ test("D1: atomic, typed errors, foreign keys, dump, snapshot, restore", async ()
   await query("DELETE FROM c; DROP TABLE p");
   assert.equal((await control("POST", "/d1/restore", { database_id: "db-1", from: copy })).ok, true);
   assert.equal((await query("SELECT count(*) n FROM p")).results[0].results[0].n, 3);
-  assert.equal((await control("POST", "/d1/delete", { database_id: "db-1" })).ok, true);
+  assert.equal((await control("POST", "/drop", { d1: ["db-1"] })).ok, true);
   assert.match((await query("SELECT * FROM p")).message, /no such table: p/);
 });
 
@@ -217,7 +217,7 @@ test("KV and R2", async () => {
   assert.equal((await kv("list", { prefix: "a/", limit: 1, cursor: page.cursor })).keys[0].name, "a/2");
   await kv("delete", { key: "b" });
   assert.equal((await kv("get", { key: "b" })).found, false);
-  assert.equal((await control("POST", "/kv/drop", { namespace_id: "kv-1" })).ok, true);
+  assert.equal((await control("POST", "/drop", { kv: ["kv-1"] })).ok, true);
   assert.equal((await kv("list", {})).keys.length, 0);
   const r2 = (operation, body) => control("POST", `/r2/${operation}`, { bucket: "bucket-1", ...body });
   await r2("put", { key: "k/x.txt", value_base64: base64("hello"), http_metadata: { contentType: "text/plain" } });

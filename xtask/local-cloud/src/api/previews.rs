@@ -167,21 +167,11 @@ async fn change(
 }
 
 async fn delete(app: App, Path((_, worker, preview)): PreviewPath) -> ApiResult {
-    let namespaces = app.mutate(|state| {
+    app.mutate(|state| {
         let name = find(state, &worker, &preview)?.name.clone();
-        Ok(state
-            .scripts
-            .remove(&name)
-            .map(|script| script.durable_objects)
-            .unwrap_or_default())
+        state.scripts.remove(&name);
+        Ok(())
     })?;
-    app.delete_durable_objects(
-        namespaces
-            .into_values()
-            .map(|namespace| namespace.id)
-            .collect(),
-    )
-    .await;
     ok(Value::Null)
 }
 

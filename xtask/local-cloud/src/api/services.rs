@@ -192,7 +192,7 @@ pub(super) async fn delete(
     Query(query): Query<DeleteQuery>,
 ) -> ApiResult {
     let force = query.force.as_deref() == Some("true");
-    let namespaces = app.mutate(|state| {
+    app.mutate(|state| {
         find(state, &name)?;
         if !force {
             check_unreferenced(state, &name)?;
@@ -209,15 +209,9 @@ pub(super) async fn delete(
                     .as_ref()
                     .is_some_and(|preview| preview.of == name)
         };
-        let doomed = state.scripts.values().filter(|script| is_doomed(script));
-        let namespaces: Vec<String> = doomed
-            .flat_map(|script| script.durable_objects.values())
-            .map(|namespace| namespace.id.clone())
-            .collect();
         state.scripts.retain(|_, script| !is_doomed(script));
-        Ok(namespaces)
+        Ok(())
     })?;
-    app.delete_durable_objects(namespaces).await;
     ok(Value::Null)
 }
 

@@ -68,14 +68,14 @@ impl Context {
         &self.shared.links
     }
 
-    /// A request to the sidecar, once it serves the current world. The inner error is the sidecar's refusal: the
-    /// caller knows what it means. The outer one is a fault of the local cloud.
+    /// A request to the sidecar, once it has open whatever there is to store in. The inner error is the sidecar's
+    /// refusal: the caller knows what it means. The outer one is a fault of the local cloud.
     pub(super) async fn ask(
         &self,
         path: &str,
         body: &Value,
     ) -> Result<Result<Value, String>, ApiError> {
-        let _no_reload = self.app.settle().await?;
+        let _no_reload = self.app.settle_storage().await?;
         self.post(path, body).await
     }
 
@@ -95,7 +95,7 @@ impl Context {
     /// Like [`Context::sidecar`], for requests that make the sidecar close its storage: they wait for the requests
     /// under way, and new ones wait for them, so that nobody notices.
     pub(super) async fn sidecar_alone(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
-        let _nobody_else = self.app.settle_alone().await?;
+        let _nobody_else = self.app.settle_storage_alone().await?;
         self.post(path, body).await?.map_err(ApiError::internal)
     }
 }

@@ -80,9 +80,6 @@ pub(super) async fn rename(
 /// `DELETE /accounts/{account}/storage/kv/namespaces/{id}`
 pub(super) async fn delete(context: Context, Path((_, id)): Path<(String, String)>) -> ApiResult {
     find(&context, &id)?;
-    context
-        .sidecar_alone("/kv/drop", &json!({ "namespace_id": id }))
-        .await?;
     context.app.mutate(|state| {
         state.kv.remove(&id);
         Ok(())

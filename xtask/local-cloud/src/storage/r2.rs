@@ -106,9 +106,6 @@ pub(super) async fn delete(context: Context, Path((_, name)): Path<(String, Stri
         let message = "The bucket you tried to delete is not empty.";
         return Err(ApiError::new(409, 10008, message));
     }
-    context
-        .sidecar_alone("/r2/drop", &json!({ "bucket": name }))
-        .await?;
     context.app.mutate(|state| {
         state.r2.remove(&name);
         Ok(())
