@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -30,8 +31,10 @@ pub struct Step {
     pub group: String,
     /// The worker's short name, for steps that are about one.
     pub worker: Option<String>,
-    /// The ids of the steps that must have succeeded (or been skipped as done) before this one starts.
-    pub needs: Vec<String>,
+    /// The ids of the steps that must have succeeded (or been skipped as done) before this one starts. Shared by steps that
+    /// wait for the same: where each of hundreds waits for all of a phase, the plan still grows linearly.
+    #[serde(serialize_with = "as_list")]
+    pub needs: Arc<Vec<String>>,
     /// What is done.
     pub action: Action,
     /// What a failure means for the run.
@@ -200,7 +203,7 @@ impl Step {
             goal: goal.into(),
             group: group.to_owned(),
             worker: None,
-            needs: Vec::new(),
+            needs: Arc::default(),
             action,
             on_failure: OnFailure::Fail,
             timeout: Duration::from_secs(120),
@@ -219,7 +222,7 @@ impl Step {
     /// Adds steps that must come first.
     #[must_use]
     pub fn needs<I: IntoIterator<Item = S>, S: Into<String>>(mut self, needs: I) -> Step {
-        self.needs.extend(needs.into_iter().map(Into::into));
+        Arc::make_mut(&mut self.needs).extend(needs.into_iter().map(Into::into));
         self
     }
 
@@ -268,26 +271,36 @@ impl Plan {
     /// Adds a plan that begins when this one is through: what needs nothing in it needs everything here that nothing else
     /// waits for.
     pub fn then(&mut self, next: Plan) {
-        let needed: HashSet<&str> = self
-            .steps
-            .iter()
-            .flat_map(|step| step.needs.iter().map(String::as_str))
-            .collect();
-        let last: Vec<String> = self
-            .steps
-            .iter()
-            .filter(|step| !needed.contains(step.id.as_str()))
-            .map(|step| step.id.clone())
-            .collect();
+        let last = Arc::new(self.ends());
         for mut step in next.steps {
             if step.needs.is_empty() {
-                step.needs.clone_from(&last);
+                step.needs = Arc::clone(&last);
             }
             // Not by `push`: the files of two databases may have the same names.
             self.steps.push(step);
         }
         self.notes.extend(next.notes);
     }
+
+    /// The steps nothing waits for.
+    fn ends(&self) -> Vec<String> {
+        let mut needed: HashSet<&str> = HashSet::new();
+        let mut seen: Option<&Arc<Vec<String>>> = None;
+        for step in &self.steps {
+            if seen.is_none_or(|seen| !Arc::ptr_eq(seen, &step.needs)) {
+                needed.extend(step.needs.iter().map(String::as_str));
+                seen = Some(&step.needs);
+            }
+        }
+        let ids = self.steps.iter().map(|step| &step.id);
+        ids.filter(|id| !needed.contains(id.as_str()))
+            .cloned()
+            .collect()
+    }
+}
+
+fn as_list<S: serde::Serializer>(ids: &Arc<Vec<String>>, serializer: S) -> Result<S::Ok, S::Error> {
+    ids.as_slice().serialize(serializer)
 }
 
 fn as_secs<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -21,13 +22,14 @@ pub fn plan_text(plan: &Plan) -> String {
     // Filled on the way: of several steps with one id, a step needs the nearest before it.
     let mut number_of: HashMap<&str, usize> = HashMap::new();
     let mut group = None;
+    let mut waits = Waits::default();
     for (number, step) in (1..).zip(&plan.steps) {
         if group != Some(&step.group) {
             lines.push(String::new());
             lines.push(clean_line(&step.group));
             group = Some(&step.group);
         }
-        lines.push(step_line(number, digits, step, &number_of));
+        lines.push(step_line(number, digits, step, waits.of(step, &number_of)));
         number_of.insert(&step.id, number);
         let indent = " ".repeat(digits + 4);
         lines.extend(action_text(&step.action).map(|text| format!("{indent}{text}")));
@@ -43,21 +45,35 @@ pub fn plan_text(plan: &Plan) -> String {
     lines.join("\n")
 }
 
+/// What steps wait for, as text; kept from one to the next, because all of a phase wait for the same.
+#[derive(Default)]
+struct Waits {
+    needs: Arc<Vec<String>>,
+    text: String,
+}
+
+impl Waits {
+    /// `1-3, 5`, or nothing.
+    fn of(&mut self, step: &Step, numbers: &HashMap<&str, usize>) -> &str {
+        if !Arc::ptr_eq(&self.needs, &step.needs) {
+            let needs = step.needs.iter();
+            let needs = needs.filter_map(|need| numbers.get(need.as_str()).copied());
+            let needs: BTreeSet<usize> = needs.collect();
+            self.text = ranges(&needs);
+            self.needs = Arc::clone(&step.needs);
+        }
+        &self.text
+    }
+}
+
 /// `  3. upload main (after 1, 2; a failure only warns)`
-fn step_line(number: usize, digits: usize, step: &Step, numbers: &HashMap<&str, usize>) -> String {
+fn step_line(number: usize, digits: usize, step: &Step, after: &str) -> String {
     let mut remarks = Vec::new();
     if let Some(why) = &step.done {
         remarks.push(format!("skipped: {}", clean_line(why)));
     }
-    let mut needs: Vec<usize> = step
-        .needs
-        .iter()
-        .filter_map(|need| numbers.get(need.as_str()).copied())
-        .collect();
-    needs.sort_unstable();
-    needs.dedup();
-    if !needs.is_empty() {
-        remarks.push(format!("after {}", ranges(&needs)));
+    if !after.is_empty() {
+        remarks.push(format!("after {after}"));
     }
     if step.on_failure == OnFailure::Warn {
         remarks.push("a failure only warns".to_owned());
@@ -73,7 +89,7 @@ fn step_line(number: usize, digits: usize, step: &Step, numbers: &HashMap<&str, 
 }
 
 /// `1-3, 5`: a step that waits for hundreds still takes one line.
-fn ranges(numbers: &[usize]) -> String {
+fn ranges(numbers: &BTreeSet<usize>) -> String {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     for &number in numbers {
         match ranges.last_mut() {

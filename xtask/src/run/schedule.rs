@@ -94,7 +94,7 @@ fn graph(plan: &Plan) -> (Vec<Vec<usize>>, Vec<usize>) {
     let mut dependents = vec![Vec::new(); plan.steps.len()];
     let mut waiting_for = vec![0; plan.steps.len()];
     for (index, step) in plan.steps.iter().enumerate() {
-        for need in &step.needs {
+        for need in step.needs.iter() {
             let Some(&needed) = index_of.get(need.as_str()) else {
                 panic!(
                     "step `{}` needs `{need}`, which does not stand before it",

@@ -68,7 +68,7 @@ fn two_checkouts_share_keys_and_order_does_not_count() {
     let other = key_in(&one, |step, _| {
         step.goal = "other".into();
         step.timeout *= 2;
-        step.needs.push("x".into());
+        *step = step.clone().needs(["x"]);
     });
     assert_eq!(base, other);
     // A program is what `tools` says it is, wherever it is installed.

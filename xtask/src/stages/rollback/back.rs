@@ -1,5 +1,7 @@
 //! The way back of a rollback that failed half-way: every worker serves again what it served before.
 
+use std::sync::Arc;
+
 use crate::error::Fail;
 use crate::live::{self, Triggers};
 use crate::stages::deploy::part::Part;
@@ -30,7 +32,7 @@ impl Rollback<'_> {
             );
             for step in &mut plan.steps {
                 // One that cannot be put back must not keep the others from it; and what served was live a moment ago.
-                step.needs.clear();
+                step.needs = Arc::default();
                 step.done = None;
             }
             let outcome = self.ctx.run_all(&plan, &self.carrier());
