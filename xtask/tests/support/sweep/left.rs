@@ -83,10 +83,9 @@ fn search(folder: &Path, secrets: &[(&str, &str)], wrong: &mut Vec<String>) {
             }
         } else if kind.is_file() && !path.ends_with(".xtask/local-cloud/state.json") {
             let bytes = fs::read(&path).unwrap_or_default();
-            let holds = |value: &str| {
-                let mut windows = bytes.windows(value.len());
-                windows.any(|window| window == value.as_bytes())
-            };
+            // Not byte by byte: in a debug build the standard library's own search is ten times as fast.
+            let text = String::from_utf8_lossy(&bytes);
+            let holds = |value: &str| text.contains(value);
             for (name, _) in secrets.iter().filter(|(_, value)| holds(value)) {
                 wrong.push(format!("{} holds {name}", path.display()));
             }
