@@ -116,14 +116,7 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         ctx.show(&ci.plan);
         return Ok(Report::empty(STAGE));
     }
-    let mut env = ctx.env.clone().with("PATH", &facts.path);
-    // Compiling the test runner's own code is a sixth of a small test run, and every worker's run does it again.
-    if env.var(CODE_CACHE).is_none() {
-        env = env.with(
-            CODE_CACHE,
-            ctx.state().join("cache/node").display().to_string(),
-        );
-    }
+    let env = environment(ctx, &facts);
     let mut report = run(
         ctx,
         env,
@@ -142,6 +135,19 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     }
     finish(&mut report, &ci, options, workspace.as_ref(), started);
     Ok(report)
+}
+
+/// What the programs of a run see.
+fn environment(ctx: &Ctx, facts: &facts::Facts) -> Env {
+    let env = ctx.env.clone().with("PATH", &facts.path);
+    // Compiling the test runner's own code is a sixth of a small test run, and every worker's run does it again.
+    if env.var(CODE_CACHE).is_some() {
+        return env;
+    }
+    env.with(
+        CODE_CACHE,
+        ctx.state().join("cache/node").display().to_string(),
+    )
 }
 
 fn run(
