@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use crate::env::Env;
+use crate::error::{Exit, Fail, exit_of};
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
-use crate::report::{plan_json, plan_mermaid, plan_text};
+use crate::report::{Report, plan_json, plan_mermaid, plan_text};
 use crate::run::{self, Options, Outcome, Runner};
 use crate::ui::{Format, Ui};
 
@@ -67,6 +68,20 @@ impl Ctx {
             Format::Json => plan_json(plan).to_string(),
             Format::Text => plan_text(plan),
         });
+    }
+
+    /// Ends a report with a failure. A failed step has said all by itself; what was done about it is news. An error nobody
+    /// classified is no report's: it is ours.
+    pub fn fail(&self, report: &mut Report, error: anyhow::Error) -> anyhow::Result<()> {
+        if exit_of(&error) == Exit::Bug {
+            return Err(error);
+        }
+        report.fail(exit_of(&error) as u8);
+        let said = error.downcast_ref::<Fail>();
+        if said.is_none_or(|fail| !fail.why.is_empty()) {
+            self.ui.error(&error);
+        }
+        Ok(())
     }
 
     /// The folder of the pipeline's own state.

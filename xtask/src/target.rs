@@ -133,7 +133,8 @@ fn open_cloudflare(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
     })
 }
 
-fn account_of(workspace: &Workspace) -> Option<String> {
+/// The account that the files name.
+pub(crate) fn account_of(workspace: &Workspace) -> Option<String> {
     let configured = workspace
         .workers
         .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::error::{Exit, Fail, exit_of};
+use crate::error::Fail;
 use crate::ledger::releases::{self, Record, Status};
 use crate::live;
 use crate::migrate;
@@ -234,17 +234,7 @@ impl Release<'_> {
         report.tables.push(self.workers_table(ending.is_ok()));
         report.tables.extend(self.seen.table());
         if let Err(error) = ending {
-            if exit_of(&error) == Exit::Bug {
-                return Err(error);
-            }
-            report.fail(exit_of(&error) as u8);
-            // A failed step says all by itself; what was put back afterwards is news.
-            if error
-                .downcast_ref::<Fail>()
-                .is_none_or(|fail| !fail.why.is_empty())
-            {
-                self.ctx.ui.error(&error);
-            }
+            self.ctx.fail(&mut report, error)?;
         }
         Ok(report)
     }

@@ -7,7 +7,7 @@ use super::permissions::{self, Right};
 use super::{Options, live, rights, token};
 use crate::context::{CloudKind, Ctx};
 use crate::stages::secrets::places::{self, GithubSecrets, LiveSecrets, Places};
-use crate::target::Target;
+use crate::target::{Target, account_of};
 use crate::tools::cloudflare::{Cloudflare, PRODUCTION_API, Standing};
 use crate::workspace::{Worker, Workspace};
 
@@ -88,7 +88,7 @@ impl Cloud {
             .env
             .var("CLOUDFLARE_API_BASE_URL")
             .unwrap_or(PRODUCTION_API);
-        let named = workspace.and_then(permissions::account);
+        let named = workspace.and_then(account_of);
         let from_env = ctx.env.var("CLOUDFLARE_ACCOUNT_ID");
         let known = named.as_deref().or(from_env).unwrap_or_default();
         let verified = Cloudflare::new(api, known, secret).verify()?;

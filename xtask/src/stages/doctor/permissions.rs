@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::config::PreviewData;
+use crate::target::account_of;
 use crate::tools::cloudflare::encode;
 use crate::workspace::{Worker, Workspace};
 
@@ -105,7 +106,7 @@ pub fn needed(workspace: &Workspace) -> Vec<Permission> {
     });
     let queues = queues.map(|users| format!("the queues of {users}"));
     all.push(Permission::new(Right::Queues, true, queues));
-    let unnamed = account(workspace).is_none();
+    let unnamed = account_of(workspace).is_none();
     let finding = unnamed.then(|| "finding the account, which no file names".to_owned());
     all.push(Permission::new(Right::Settings, true, finding));
     let routed = users(workspace, |worker| !worker.config.routes.is_empty());
@@ -151,20 +152,6 @@ fn stores(workspace: &Workspace, users: Option<String>, what: &str) -> Vec<Strin
         reasons.push(format!("the {what} of previews"));
     }
     reasons
-}
-
-/// The account that the files name.
-pub fn account(workspace: &Workspace) -> Option<String> {
-    let configured = workspace
-        .workers
-        .iter()
-        .find_map(|worker| worker.config.account_id.clone());
-    workspace
-        .pipeline
-        .cloudflare
-        .account_id
-        .clone()
-        .or(configured)
 }
 
 /// The short names of the workers that something is true of; none when it is true of none.

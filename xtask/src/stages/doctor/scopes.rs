@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::permissions;
 use crate::context::Ctx;
 use crate::report::Table;
+use crate::target::account_of;
 use crate::ui::Format;
 use crate::workspace::Workspace;
 
@@ -12,7 +13,7 @@ use crate::workspace::Workspace;
 pub fn print(ctx: &Ctx) -> anyhow::Result<()> {
     let workspace = Workspace::load(&ctx.root)?;
     let needed = permissions::needed(&workspace);
-    let account = permissions::account(&workspace);
+    let account = account_of(&workspace);
     let form = permissions::form(&workspace.pipeline.project.name, &needed);
     let resource = |scope: &str| match (scope, &account) {
         ("Zone", _) => permissions::hosts(&workspace)

@@ -1,7 +1,6 @@
 //! What a preview has to say at its end, for the terminal, the summary and the pull request.
 
 use crate::config::PreviewData;
-use crate::error::{Exit, Fail, exit_of};
 use crate::ledger::Database;
 use crate::ledger::migrations::{self, Ledger};
 use crate::migrate;
@@ -66,17 +65,7 @@ impl Making<'_> {
         let ready = matches!(ending, Ok(Ending::Ready));
         report.tables.push(self.table(ready));
         if let Err(error) = ending {
-            if exit_of(&error) == Exit::Bug {
-                return Err(error);
-            }
-            report.fail(exit_of(&error) as u8);
-            // A failed step says all by itself; what was done about it is news.
-            if error
-                .downcast_ref::<Fail>()
-                .is_none_or(|fail| !fail.why.is_empty())
-            {
-                self.ctx.ui.error(&error);
-            }
+            self.ctx.fail(&mut report, error)?;
         }
         Ok(report)
     }
@@ -145,10 +134,10 @@ impl Making<'_> {
             there = storage::look(cloud, &self.resources)?;
         }
         plan.steps.extend(self.build_plan().steps);
-        plan.steps
-            .extend(plans::claim(cloud, self.twin, &self.pieces, &self.tags()).steps);
-        plan.steps
-            .extend(storage::create(cloud, &self.resources, &there).steps);
+        let claim = plans::claim(cloud, self.twin, &self.pieces, &self.tags());
+        let create = storage::create(cloud, &self.resources, &there, &claim);
+        plan.steps.extend(claim.steps);
+        plan.steps.extend(create.steps);
         plan.then(self.data_plan(&there)?);
         let mut uploads = Plan::new(STAGE);
         let mut pieces = self.pieces.clone();
