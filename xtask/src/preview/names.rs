@@ -1,6 +1,8 @@
 //! The names and tags of a preview. A name alone is never enough to delete something: it says which preview something
 //! would belong to, the tags (Workers) and markers (databases, namespaces, buckets) say that it does.
 
+use std::collections::BTreeSet;
+
 use crate::digest;
 
 /// Cloudflare takes no longer name for a script or a bucket, and DNS no longer label.
@@ -11,6 +13,15 @@ const HASH_LENGTH: usize = 8;
 
 /// The tag every Worker of every preview carries.
 pub const TAG: &str = "xtask-preview";
+
+/// What the tags begin with that announce a preview's storage; hashes of its names follow.
+const STORES_TAG: &str = "xtask-stores-";
+
+/// So many hashes stand in one tag, as long as [`STORES_TAGS_MAX`] tags hold them all.
+const STORES_PER_TAG: usize = 5;
+
+/// Cloudflare takes eight tags for a Worker; the others have their uses.
+const STORES_TAGS_MAX: usize = 3;
 
 /// The table of a preview's database that says whose it is: `repo` (a [`repo_hash`]) and `preview` (a [`Key::suffix`]).
 pub const MARKER_TABLE: &str = "xtask_preview";
@@ -115,6 +126,38 @@ pub fn is_ours<S: AsRef<str>>(tags: &[S], key: Key, repo: &str) -> bool {
     self::tags(key, repo)
         .iter()
         .all(|wanted| tags.iter().any(|tag| tag.as_ref() == wanted))
+}
+
+/// The tags that announce databases, namespaces and buckets by name, beside what other tags of the same Worker have announced
+/// earlier. Storage can carry no tag itself and is made before it can be marked: its Workers say beforehand that it is theirs.
+pub fn stores_tags<'n>(
+    names: impl IntoIterator<Item = &'n String>,
+    earlier: &[String],
+) -> Vec<String> {
+    let mut hashes: BTreeSet<String> = names.into_iter().map(|name| store_hash(name)).collect();
+    hashes.extend(announced(earlier).map(str::to_owned));
+    let hashes: Vec<String> = hashes.into_iter().collect();
+    let per_tag = hashes.len().div_ceil(STORES_TAGS_MAX).max(STORES_PER_TAG);
+    let tags = hashes.chunks(per_tag);
+    tags.map(|hashes| format!("{STORES_TAG}{}", hashes.join("-")))
+        .collect()
+}
+
+/// True when the tags of a Worker announce storage of this name.
+pub fn announces<S: AsRef<str>>(tags: &[S], name: &str) -> bool {
+    let hash = store_hash(name);
+    announced(tags).any(|other| other == hash)
+}
+
+fn announced<S: AsRef<str>>(tags: &[S]) -> impl Iterator<Item = &str> {
+    let hashes = tags
+        .iter()
+        .filter_map(|tag| tag.as_ref().strip_prefix(STORES_TAG));
+    hashes.flat_map(|hashes| hashes.split('-'))
+}
+
+fn store_hash(name: &str) -> String {
+    digest::text(name)[..HASH_LENGTH].to_owned()
 }
 
 /// What stands in a preview's namespace under [`MARKER_KEY`], and in its bucket.
@@ -227,5 +270,25 @@ mod tests {
         assert!(is_marker(&marker(Key::Pr(7), &ours), Key::Pr(7), &ours));
         assert!(!is_marker(&marker(Key::Pr(7), &ours), Key::Pr(70), &ours));
         assert!(!is_marker("{}", Key::Pr(7), &ours));
+    }
+
+    #[test]
+    fn storage_is_announced_by_name_and_never_forgotten() {
+        let names = |range: std::ops::Range<usize>| -> Vec<String> {
+            range.map(|n| format!("db{n}-pr-7-preview")).collect()
+        };
+        let first = stores_tags(&names(0..3), &tags(Key::Pr(7), "repo"));
+        assert_eq!(first.len(), 1);
+        assert!(first[0].len() <= 63, "{first:?}");
+        assert!(announces(&first, "db2-pr-7-preview"));
+        assert!(!announces(&first, "db3-pr-7-preview") && !announces(&first, ""));
+        // A later commit of the pull request has other storage.
+        let second = stores_tags(&names(3..4), &first);
+        assert!(announces(&second, "db0-pr-7-preview") && announces(&second, "db3-pr-7-preview"));
+        assert_eq!(stores_tags(&names(0..4), &second), second);
+        assert_eq!(stores_tags(&[], &[]), [""; 0]);
+        let many = stores_tags(&names(0..100), &[]);
+        assert!(many.len() <= STORES_TAGS_MAX);
+        assert!(names(0..100).iter().all(|name| announces(&many, name)));
     }
 }

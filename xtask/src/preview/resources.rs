@@ -47,6 +47,12 @@ impl Resources {
         all
     }
 
+    /// The preview's names of all of them.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let named = self.databases.values().chain(self.namespaces.values());
+        named.chain(self.buckets.values())
+    }
+
     /// Adds what other configs ask for.
     pub fn extend(&mut self, other: Resources) {
         self.databases.extend(other.databases);

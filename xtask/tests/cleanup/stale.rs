@@ -1,10 +1,10 @@
 //! `cleanup --stale` deletes what belongs to closed pull requests, and nothing at the slightest doubt.
 
 use serde_json::{Value, json};
-use xtask::preview::Key;
+use xtask::preview::{Key, names};
 
 use crate::dump::dump;
-use crate::made::{deletions, made, open_pull};
+use crate::made::{self, deletions, made, open_pull};
 use crate::support::World;
 
 fn with_previews(numbers: &[u64]) -> World {
@@ -35,6 +35,52 @@ fn previews_of_closed_pull_requests_go() {
     assert!(
         dump(&world, "").contains_key("script small-api-preview"),
         "it belongs to no pull request"
+    );
+}
+
+/// A pull request that adds storage: the checkout that looks for what is left over does not know it, and a preview that was
+/// killed had no time to mark it.
+#[test]
+fn storage_that_only_the_workers_announce_goes_before_them() {
+    let world = crate::world();
+    open_pull(&world, 7, "closed");
+    let name = |base: &str| format!("{base}-pr-7-preview");
+    let announced = ["new-db", "new-kv", "new-files", "full-db"].map(name);
+    let mut tags = names::tags(Key::Pr(7), &made::own());
+    tags.extend(names::stores_tags(&announced, &[]));
+    made::worker(&world, &name("small-api"), &[], &tags);
+    made::database(&world, &name("new-db"), None);
+    made::namespace(&world, &name("new-kv"), &[]);
+    made::bucket(&world, &name("new-files"), &[]);
+    // Nobody announced the one, and there is something in the other.
+    made::database(&world, &name("others-db"), None);
+    let full = made::database(&world, &name("full-db"), None);
+    world.query_in(&full, "CREATE TABLE mine (x)");
+    world.clear_journal();
+    world.run(["cleanup", "--stale"]).exits(0).says(
+        "the database `full-db-pr-7-preview` has something in it, but no marker of a preview",
+    );
+    let gone = deletions(&world);
+    assert_eq!(gone.len(), 4, "{gone:#?}");
+    // Gone before its Worker, nothing is left that nobody would find again.
+    assert!(gone[3].contains("small-api-pr-7-preview"), "{gone:#?}");
+    let left = dump(&world, "");
+    let left: Vec<&String> = left
+        .keys()
+        .filter(|key| key.contains("pr-7-preview"))
+        .collect();
+    assert_eq!(left.len(), 1, "{left:#?}");
+    let state = world.cloud_state();
+    let databases: Vec<&str> = state["d1"]
+        .as_object()
+        .into_iter()
+        .flat_map(|all| all.values().filter_map(|one| one["name"].as_str()))
+        .filter(|one| one.ends_with("pr-7-preview"))
+        .collect();
+    assert_eq!(databases.len(), 2, "{databases:?}");
+    assert!(
+        databases.iter().all(|one| !one.starts_with("new-")),
+        "{databases:?}"
     );
 }
 

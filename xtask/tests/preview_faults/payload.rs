@@ -42,6 +42,20 @@ pub fn files(n: u64, tag: u64, first: u64) -> Vec<(String, String)> {
     files
 }
 
+/// The same before the pull request: it is the one that brings the storage.
+pub fn without_storage() -> Vec<(String, String)> {
+    let mut bare = config("alpha", 1);
+    let fields = bare.as_object_mut().expect("an object");
+    fields.retain(|field, _| {
+        !["d1_databases", "kv_namespaces", "r2_buckets"].contains(&field.as_str())
+    });
+    let database = "[databases.sweep-db]\nmigrations = \"migrations\"\nseed = \"seed.sql\"\n";
+    vec![
+        ("workers/alpha/wrangler.json".to_owned(), bare.to_string()),
+        ("pipeline.toml".to_owned(), pipeline().replace(database, "")),
+    ]
+}
+
 fn config(worker: &str, tag: u64) -> Value {
     let mut config = json!({
         "name": script(worker), "main": "index.js", "compatibility_date": "2026-01-01", "workers_dev": true,

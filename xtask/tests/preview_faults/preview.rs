@@ -135,7 +135,19 @@ impl Sweep for Preview {
                 run.exit
             ));
         }
+        // What is left over is looked for on the main branch, which does not know the storage the pull request brings.
+        let there = payload::without_storage();
+        let here: Vec<String> = there
+            .iter()
+            .map(|(path, _)| world.inner.read(path))
+            .collect();
+        for (path, text) in &there {
+            world.inner.edit(path, text);
+        }
         wrong.extend(orphans(&world.inner, REPOSITORY));
+        for ((path, _), text) in there.iter().zip(here) {
+            world.inner.edit(path, &text);
+        }
         wrong.extend(left::left_behind(&world.inner, &SECRETS));
         wrong
     }
@@ -191,7 +203,8 @@ impl Sweep for Preview {
     }
 
     fn regressions(&self) -> &'static [&'static str] {
-        &[]
+        // The database was made and not marked yet: on the main branch nothing led to it.
+        &["new POST /d1/database 1 kill-after"]
     }
 
     /// The points bound it, not the time: recording alone takes its time on a busy machine.

@@ -39,6 +39,17 @@ pub struct Found {
     pub stores: Vec<Store>,
     /// What has the name of a preview of this repo and is none, for a person.
     pub foreign: Vec<String>,
+    /// Storage that does not carry the marker its name asks for, as long as the Workers are not known.
+    pub(super) undecided: Vec<(Store, Whose)>,
+}
+
+/// Whose something without the right marker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// It carries another marker.
+    Others,
+    /// It carries none.
+    Unmarked,
 }
 
 /// A preview's Worker.
@@ -50,6 +61,15 @@ pub struct Worker {
     pub key: Key,
     /// The Workers, databases, namespaces and buckets it is bound to, by name or id.
     pub bound: BTreeSet<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+impl Worker {
+    /// Whether its tags say that storage is of its preview.
+    pub fn announces(&self, store: &Store) -> bool {
+        self.key == store.key && names::announces(&self.tags, &store.name)
+    }
 }
 
 /// A database, namespace or bucket of a preview.
@@ -63,6 +83,8 @@ pub struct Store {
     pub id: String,
     /// Its preview.
     pub key: Key,
+    /// It carries no marker yet: its name and its Workers say whose it is, or the repo's configs.
+    pub unmarked: bool,
 }
 
 /// A kind of storage.
@@ -181,7 +203,9 @@ pub fn gather(scope: &Scope<'_>, target: &Target) -> anyhow::Result<Found> {
         found.workers.extend(part.workers);
         found.stores.extend(part.stores);
         found.foreign.extend(part.foreign);
+        found.undecided.extend(part.undecided);
     }
+    stores::decide(&mut found, scope, cloud)?;
     found.workers.sort_by(|a, b| a.script.cmp(&b.script));
     found
         .stores
@@ -239,6 +263,7 @@ fn workers(scope: &Scope<'_>, cloud: &Cloudflare) -> anyhow::Result<Found> {
                 script: (*script).to_owned(),
                 key: *key,
                 bound: bound(&settings),
+                tags: tags.into_iter().map(str::to_owned).collect(),
             });
         } else if scope.is_derived_script(script, *key) {
             found.foreign.push(format!(

@@ -1,6 +1,6 @@
 //! What is deleted, and in which order: whoever is bound to something goes before it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,54 +25,81 @@ pub struct Cleanup {
 
 /// Plans the end of everything found.
 pub fn plan(found: &Found, cloud: &Cloudflare) -> Cleanup {
-    let mut plan = Plan::new(STAGE);
-    let mut emptied = BTreeMap::new();
-    for worker in callers_first(&found.workers) {
+    let mut cleanup = Cleanup {
+        plan: Plan::new(STAGE),
+        emptied: BTreeMap::new(),
+    };
+    let order = callers_first(&found.workers);
+    let keepers: Vec<Option<usize>> = found
+        .stores
+        .iter()
+        .map(|store| keeper(&order, store))
+        .collect();
+    for (index, worker) in order.iter().enumerate() {
+        let kept = found.stores.iter().zip(&keepers);
+        let kept = kept.filter(|(_, keeper)| **keeper == Some(index));
+        let mut needs: Vec<String> = bound_to(&order[..index], &worker.script).collect();
+        for (store, _) in kept {
+            let bound = bound_to(&order[..index], &store.id).collect();
+            needs.push(cleanup.delete_store(cloud, store, bound));
+        }
+        cleanup.delete_worker(cloud, worker, needs);
+    }
+    for (store, _) in found
+        .stores
+        .iter()
+        .zip(keepers)
+        .filter(|(_, keeper)| keeper.is_none())
+    {
+        let bound = bound_to(&order, &store.id).collect();
+        cleanup.delete_store(cloud, store, bound);
+    }
+    cleanup
+}
+
+/// The Worker that goes after a store, because for a while nothing else says whose the store is: it has no marker yet, or
+/// has to be emptied before it can be deleted. Were the run killed then, nobody would find it again.
+fn keeper(order: &[&Worker], store: &Store) -> Option<usize> {
+    let needs_one = store.unmarked || store.kind == Kind::Bucket;
+    let keeper = || order.iter().rposition(|worker| worker.announces(store));
+    needs_one.then(keeper).flatten()
+}
+
+impl Cleanup {
+    fn delete_worker(&mut self, cloud: &Cloudflare, worker: &Worker, needs: Vec<String>) {
         assert_eq!(
             names::parse(&worker.script),
             Some(worker.key),
             "only previews are deleted"
         );
-        let placed: BTreeSet<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
-        let callers = bound_to(&found.workers, &worker.script);
-        // In a circle one has to be the first.
-        let needs = callers.filter(|id| placed.contains(id));
-        let path = cloud.path(&format!(
-            "/workers/services/{}?force=true",
-            encode(&worker.script)
-        ));
+        let script = encode(&worker.script);
+        let path = cloud.path(&format!("/workers/services/{script}?force=true"));
         let goal = format!("delete the worker {}", worker.script);
-        let rest = delete(path, &WORKER_NOT_FOUND);
-        let step = Step::new(
-            "workers",
-            worker_id(&worker.script),
-            goal,
-            Action::Rest(rest),
-        );
-        plan.push(step.worker(&worker.script).needs(needs.collect::<Vec<_>>()));
+        let action = Action::Rest(delete(path, &WORKER_NOT_FOUND));
+        let step = Step::new("workers", worker_id(&worker.script), goal, action);
+        self.plan.push(step.worker(&worker.script).needs(needs));
     }
-    for store in &found.stores {
+
+    /// The id of the step that is the last.
+    fn delete_store(&mut self, cloud: &Cloudflare, store: &Store, needs: Vec<String>) -> String {
         assert!(stores::is_consistent(store), "only previews are deleted");
-        let needs: Vec<String> = bound_to(&found.workers, &store.id).collect();
         let (word, name) = (store.kind.word(), &store.name);
         let mut last = needs;
         if store.kind == Kind::Bucket {
             let id = format!("empty bucket {name}");
             let action = Action::Task { name: id.clone() };
             let goal = format!("empty the bucket {name}");
-            plan.push(
-                Step::new("storage", &id, goal, action)
-                    .needs(last)
-                    .timeout(EMPTYING),
-            );
-            emptied.insert(id.clone(), store.id.clone());
+            let step = Step::new("storage", &id, goal, action).needs(last);
+            self.plan.push(step.timeout(EMPTYING));
+            self.emptied.insert(id.clone(), store.id.clone());
             last = vec![id];
         }
         let rest = delete(stores::deletion_path(cloud, store), &stores::NOT_FOUND);
         let goal = format!("delete the {word} {name}");
-        plan.push(Step::new("storage", store_id(store), goal, Action::Rest(rest)).needs(last));
+        let step = Step::new("storage", store_id(store), goal, Action::Rest(rest));
+        self.plan.push(step.needs(last));
+        store_id(store)
     }
-    Cleanup { plan, emptied }
 }
 
 /// The id of the step that deletes a Worker.
@@ -93,8 +120,8 @@ fn delete(path: String, not_found: &[i64]) -> Rest {
     }
 }
 
-/// The steps that delete those who are bound to something.
-fn bound_to<'a>(workers: &'a [Worker], name: &'a str) -> impl Iterator<Item = String> + 'a {
+/// The steps that delete those who are bound to something; in a circle one of them has to be the first.
+fn bound_to<'a>(workers: &'a [&'a Worker], name: &'a str) -> impl Iterator<Item = String> + 'a {
     let bound = workers
         .iter()
         .filter(move |worker| worker.script != name && worker.bound.contains(name));

@@ -1,23 +1,21 @@
 //! The databases, namespaces and buckets of previews. One is a preview's when its name says so and its marker does; or,
-//! without a marker, when the repo's own configs lead to exactly its name and there is nothing in it: a `preview` that was
-//! killed between making and marking it leaves that.
+//! without a marker, when there is nothing in it and a Worker of the preview announces exactly its name, or the repo's own
+//! configs lead to it: a `preview` that was killed between making and marking it leaves that.
 
 use serde_json::{Value, json};
 
 use crate::error::Fail;
 use crate::ledger::Database;
 use crate::preview::names;
-use crate::stages::cleanup::found::{Found, Kind, Scope, Store};
+use crate::stages::cleanup::found::{Found, Kind, Scope, Store, Whose};
 use crate::tools::cloudflare::{ApiError, Call, Cloudflare, encode};
 
-/// Whose something is, as far as it tells itself.
-enum Whose {
+/// What a store tells of itself.
+enum Told {
     /// It carries the marker of the preview its name tells.
     Ours,
-    /// It carries another marker.
-    Others,
-    /// It carries none.
-    Unmarked,
+    /// It carries another one, or none.
+    Not(Whose),
     /// It went meanwhile.
     Gone,
 }
@@ -28,14 +26,8 @@ pub(super) fn databases(scope: &Scope<'_>, cloud: &Cloudflare) -> anyhow::Result
         .map_err(Fail::from)?;
     let mut found = Found::default();
     for store in candidates(scope, Kind::Database, &rows, "name", "uuid") {
-        let whose = database_owner(cloud, &store, &scope.repo)?;
-        let is_derived = |name: &String| *name == store.name;
-        let derived = || scope.derived(store.key).databases.values().any(is_derived);
-        let empty = || {
-            let tables = Database::new(cloud, &store.name, &store.id).tables()?;
-            Ok(tables.is_empty())
-        };
-        decide(&mut found, &store, &whose, derived, empty)?;
+        let told = database_owner(cloud, &store, &scope.repo)?;
+        take(&mut found, store, told);
     }
     Ok(found)
 }
@@ -48,11 +40,8 @@ pub(super) fn namespaces(scope: &Scope<'_>, cloud: &Cloudflare) -> anyhow::Resul
     for store in candidates(scope, Kind::Namespace, &rows, "title", "id") {
         let base = cloud.path(&format!("/storage/kv/namespaces/{}", encode(&store.id)));
         let marker = cloud.text(&format!("{base}/values/{}", names::MARKER_KEY))?;
-        let whose = told_by(marker, &store, &scope.repo)?;
-        let is_derived = |name: &String| *name == store.name;
-        let derived = || scope.derived(store.key).namespaces.values().any(is_derived);
-        let empty = || has_no_rows(cloud, &format!("{base}/keys?limit=10"));
-        decide(&mut found, &store, &whose, derived, empty)?;
+        let told = told_by(marker, &store, &scope.repo)?;
+        take(&mut found, store, told);
     }
     Ok(found)
 }
@@ -69,11 +58,8 @@ pub(super) fn buckets(scope: &Scope<'_>, cloud: &Cloudflare) -> anyhow::Result<F
     for store in candidates(scope, Kind::Bucket, &rows, "name", "name") {
         let base = cloud.path(&format!("/r2/buckets/{}/objects", encode(&store.id)));
         let marker = cloud.text(&format!("{base}/{}.json", names::MARKER_KEY))?;
-        let whose = told_by(marker, &store, &scope.repo)?;
-        let is_derived = |name: &String| *name == store.name;
-        let derived = || scope.derived(store.key).buckets.values().any(is_derived);
-        let empty = || has_no_rows(cloud, &format!("{base}?per_page=1"));
-        decide(&mut found, &store, &whose, derived, empty)?;
+        let told = told_by(marker, &store, &scope.repo)?;
+        take(&mut found, store, told);
     }
     Ok(found)
 }
@@ -87,54 +73,89 @@ fn candidates(scope: &Scope<'_>, kind: Kind, rows: &[Value], name: &str, id: &st
             name: name.to_owned(),
             id: id.to_owned(),
             key,
+            unmarked: false,
         })
     });
     stores.collect()
 }
 
-fn decide(
+fn take(found: &mut Found, store: Store, told: Told) {
+    match told {
+        Told::Ours => found.stores.push(store),
+        Told::Not(whose) => found.undecided.push((store, whose)),
+        Told::Gone => {}
+    }
+}
+
+/// Decides about what carries no marker, or a wrong one, now that the Workers are known.
+pub(super) fn decide(
     found: &mut Found,
-    store: &Store,
-    whose: &Whose,
-    derived: impl FnOnce() -> bool,
-    empty: impl FnOnce() -> anyhow::Result<bool>,
+    scope: &Scope<'_>,
+    cloud: &Cloudflare,
 ) -> anyhow::Result<()> {
-    let why = match whose {
-        Whose::Ours => {
-            found.stores.push(store.clone());
-            return Ok(());
+    for (mut store, whose) in std::mem::take(&mut found.undecided) {
+        let announced = found.workers.iter().any(|worker| worker.announces(&store));
+        if !announced && !is_derived(scope, &store) {
+            continue;
         }
-        Whose::Gone => return Ok(()),
-        _ if !derived() => return Ok(()),
-        Whose::Others => "carries the marker of another repo or preview",
-        Whose::Unmarked if empty()? => {
-            found.stores.push(store.clone());
-            return Ok(());
-        }
-        Whose::Unmarked => "has something in it, but no marker of a preview",
-    };
-    let (word, name) = (store.kind.word(), &store.name);
-    found.foreign.push(format!("the {word} `{name}` {why}"));
+        let why = match whose {
+            Whose::Others => "carries the marker of another repo or preview",
+            Whose::Unmarked if is_empty(cloud, &store)? => {
+                store.unmarked = true;
+                found.stores.push(store);
+                continue;
+            }
+            Whose::Unmarked => "has something in it, but no marker of a preview",
+        };
+        let (word, name) = (store.kind.word(), &store.name);
+        found.foreign.push(format!("the {word} `{name}` {why}"));
+    }
     Ok(())
 }
 
+/// True when the repo's configs lead to exactly this name.
+fn is_derived(scope: &Scope<'_>, store: &Store) -> bool {
+    let derived = scope.derived(store.key);
+    let names = match store.kind {
+        Kind::Database => derived.databases,
+        Kind::Namespace => derived.namespaces,
+        Kind::Bucket => derived.buckets,
+    };
+    names.values().any(|name| *name == store.name)
+}
+
+fn is_empty(cloud: &Cloudflare, store: &Store) -> anyhow::Result<bool> {
+    let id = encode(&store.id);
+    let path = match store.kind {
+        Kind::Database => {
+            let tables = Database::new(cloud, &store.name, &store.id).tables()?;
+            return Ok(tables.is_empty());
+        }
+        Kind::Namespace => format!("/storage/kv/namespaces/{id}/keys?limit=10"),
+        Kind::Bucket => format!("/r2/buckets/{id}/objects?per_page=1"),
+    };
+    has_no_rows(cloud, &cloud.path(&path))
+}
+
 /// A database says whose it is in a table.
-fn database_owner(cloud: &Cloudflare, store: &Store, repo: &str) -> anyhow::Result<Whose> {
+fn database_owner(cloud: &Cloudflare, store: &Store, repo: &str) -> anyhow::Result<Told> {
     let path = Database::new(cloud, &store.name, &store.id).query_path();
     let sql = json!({ "sql": format!("SELECT repo, preview FROM {}", names::MARKER_TABLE) });
     let answer = match cloud.call(&Call::repeatable("POST", path, sql))? {
         Ok(answer) => answer,
-        Err(error) if error.message.contains("no such table") => return Ok(Whose::Unmarked),
-        Err(error) if error.is_not_found() => return Ok(Whose::Gone),
+        Err(error) if error.message.contains("no such table") => {
+            return Ok(Told::Not(Whose::Unmarked));
+        }
+        Err(error) if error.is_not_found() => return Ok(Told::Gone),
         Err(error) => return Err(Fail::from(error).into()),
     };
     let rows = answer[0]["results"].as_array().cloned().unwrap_or_default();
     let suffix = store.key.suffix();
     let is_ours = |row: &Value| row["repo"] == repo && row["preview"] == suffix.as_str();
     Ok(match rows.iter().any(is_ours) {
-        true => Whose::Ours,
-        false if rows.is_empty() => Whose::Unmarked,
-        false => Whose::Others,
+        true => Told::Ours,
+        false if rows.is_empty() => Told::Not(Whose::Unmarked),
+        false => Told::Not(Whose::Others),
     })
 }
 
@@ -143,11 +164,11 @@ fn told_by(
     marker: Result<Option<String>, ApiError>,
     store: &Store,
     repo: &str,
-) -> anyhow::Result<Whose> {
+) -> anyhow::Result<Told> {
     Ok(match marker.map_err(Fail::from)? {
-        None => Whose::Unmarked,
-        Some(text) if names::is_marker(&text, store.key, repo) => Whose::Ours,
-        Some(_) => Whose::Others,
+        None => Told::Not(Whose::Unmarked),
+        Some(text) if names::is_marker(&text, store.key, repo) => Told::Ours,
+        Some(_) => Told::Not(Whose::Others),
     })
 }
 

@@ -10,6 +10,7 @@ fn worker(name: &str, bound: &[&str]) -> Worker {
         script: format!("{name}-pr-7-preview"),
         key: Key::Pr(7),
         bound: bound.iter().map(|name| (*name).to_owned()).collect(),
+        tags: Vec::new(),
     }
 }
 
@@ -19,6 +20,7 @@ fn store(kind: Kind, name: &str, id: &str) -> Store {
         name: name.to_owned(),
         id: id.to_owned(),
         key: Key::Pr(7),
+        unmarked: false,
     }
 }
 
@@ -49,7 +51,7 @@ fn whoever_is_bound_to_something_goes_before_it() {
             store(Kind::Bucket, "images-pr-7-preview", "images-pr-7-preview"),
             store(Kind::Namespace, "kv-pr-7-preview", "kv-id"),
         ],
-        foreign: Vec::new(),
+        ..Found::default()
     };
     expect![[r#"
         delete worker main-pr-7-preview
@@ -78,6 +80,42 @@ fn a_circle_is_broken_somewhere() {
         delete worker c-pr-7-preview <- delete worker b-pr-7-preview
     "#]]
     .assert_eq(&order(&found));
+}
+
+#[test]
+fn what_nothing_but_tags_tells_goes_before_them() {
+    let unmarked = |kind, name: &str, id: &str| Store {
+        unmarked: true,
+        ..store(kind, name, id)
+    };
+    let names = ["new-db-pr-7-preview", "images-pr-7-preview"].map(str::to_owned);
+    let telling = |name: &str, bound: &[&str]| Worker {
+        tags: crate::preview::names::stores_tags(&names, &[]),
+        ..worker(name, bound)
+    };
+    let found = Found {
+        workers: vec![
+            telling("a", &["b-pr-7-preview", "images-pr-7-preview"]),
+            telling("b", &[]),
+            worker("c", &[]),
+        ],
+        stores: vec![
+            // Somebody took the marker out of one that is in use.
+            unmarked(Kind::Bucket, "images-pr-7-preview", "images-pr-7-preview"),
+            unmarked(Kind::Database, "new-db-pr-7-preview", "id-1"),
+            unmarked(Kind::Database, "derived-db-pr-7-preview", "id-2"),
+        ],
+        ..Found::default()
+    };
+    expect![[r#"
+        delete worker a-pr-7-preview
+        empty bucket images-pr-7-preview <- delete worker a-pr-7-preview
+        delete bucket images-pr-7-preview <- empty bucket images-pr-7-preview
+        delete database new-db-pr-7-preview
+        delete worker b-pr-7-preview <- delete worker a-pr-7-preview + delete bucket images-pr-7-preview + delete database new-db-pr-7-preview
+        delete worker c-pr-7-preview
+        delete database derived-db-pr-7-preview
+    "#]].assert_eq(&order(&found));
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl Found {
             .collect()
     }
 
+    /// The tags of a Worker; none for one that is not there.
+    pub fn tags(&self, script: &str) -> &[String] {
+        self.tags.get(script).map_or(&[], Vec::as_slice)
+    }
+
     /// The commit a Worker's preview is being made from.
     pub fn commit(&self, script: &str) -> Option<&str> {
         let tags = self.tags.get(script)?;

@@ -232,8 +232,15 @@ impl<'a> Making<'a> {
         }
     }
 
-    pub(super) fn tags(&self) -> Vec<String> {
-        found::tags(self.subject.key, &self.repo, &self.subject.commit)
+    /// The tags of each piece: whose it is, what it is made from, and which storage is the preview's.
+    pub(super) fn tags(&self) -> Vec<Vec<String>> {
+        let own = found::tags(self.subject.key, &self.repo, &self.subject.commit);
+        let of = |piece: &Piece<'_>| {
+            let earlier = self.found.tags(piece.script());
+            let stores = names::stores_tags(self.resources.names(), earlier);
+            own.iter().cloned().chain(stores).collect()
+        };
+        self.pieces.iter().map(of).collect()
     }
 
     /// The folder of this preview's own state.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::plan::{Action, Command, Plan, Rest, Step};
 use crate::stages::deploy::{placeholder, plans::deployment};
 use crate::stages::preview::STAGE;
+use crate::stages::preview::found::Found;
 use crate::stages::preview::piece::Piece;
 use crate::tools::cloudflare::{Cloudflare, encode};
 use crate::tools::wrangler::Wrangler;
@@ -39,10 +40,15 @@ pub fn build(wrangler: &Wrangler, pieces: &[Piece<'_>], into: &Path, timeout: Du
 }
 
 /// Makes the Workers that do not exist yet, as placeholders with the preview's tags, and tells the others which commit
-/// they are made from now. One whose Durable Objects no longer fit is made anew.
-pub fn claim(cloud: &Cloudflare, twin: &Workspace, pieces: &[Piece<'_>], tags: &[String]) -> Plan {
+/// they are made from now. One whose Durable Objects no longer fit is made anew. `tags`: those of each piece.
+pub fn claim(
+    cloud: &Cloudflare,
+    twin: &Workspace,
+    pieces: &[Piece<'_>],
+    tags: &[Vec<String>],
+) -> Plan {
     let mut plan = Plan::new(STAGE);
-    for piece in pieces {
+    for (piece, tags) in pieces.iter().zip(tags) {
         let (name, script) = (piece.name(), piece.script());
         let mut push = |id: &str, goal: String, rest: Rest, needs: Option<String>| {
             let step = Step::new("claim", format!("{id} {name}"), goal, Action::Rest(rest));
@@ -88,6 +94,29 @@ pub fn claim(cloud: &Cloudflare, twin: &Workspace, pieces: &[Piece<'_>], tags: &
     plan
 }
 
+/// Has the Workers say which storage is going to be made for them, those that do not say so yet.
+pub fn announce(
+    cloud: &Cloudflare,
+    pieces: &[Piece<'_>],
+    tags: &[Vec<String>],
+    found: &Found,
+) -> Plan {
+    let mut plan = Plan::new(STAGE);
+    for (piece, tags) in pieces.iter().zip(tags) {
+        let (name, script) = (piece.name(), piece.script());
+        let known = found.tags(script);
+        if tags.iter().all(|tag| known.contains(tag)) {
+            continue;
+        }
+        let path = cloud.script(script, "/script-settings");
+        let rest = Rest::set("PATCH", path, json!({ "tags": tags }));
+        let goal = format!("say which storage is made for {script}");
+        let step = Step::new("data", format!("announce {name}"), goal, Action::Rest(rest));
+        plan.push(step.worker(name));
+    }
+    plan
+}
+
 /// Deletes a Worker; one that is not there is as wanted.
 pub fn deletion(cloud: &Cloudflare, script: &str) -> Rest {
     Rest {
@@ -107,13 +136,14 @@ pub fn serve(
     levels: &[BTreeSet<String>],
     pieces: &[Piece<'_>],
     release: &str,
-    tags: &[String],
+    tags: &[Vec<String>],
 ) -> Plan {
     let mut plan = Plan::new(STAGE);
     let mut earlier: Vec<String> = Vec::new();
     for level in levels {
         let mut ids = Vec::new();
-        for piece in pieces.iter().filter(|piece| level.contains(piece.name())) {
+        let of_level = pieces.iter().zip(tags);
+        for (piece, tags) in of_level.filter(|(piece, _)| level.contains(piece.name())) {
             let Some(version) = &piece.version else {
                 continue;
             };

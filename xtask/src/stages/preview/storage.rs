@@ -111,16 +111,23 @@ fn namespaces(cloud: &Cloudflare) -> anyhow::Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// Makes what is missing.
-pub fn create(cloud: &Cloudflare, resources: &Resources, storage: &Storage) -> Plan {
+/// Makes what is missing, once the steps of another plan have said on the preview's Workers that it will be.
+pub fn create(
+    cloud: &Cloudflare,
+    resources: &Resources,
+    storage: &Storage,
+    announced: &Plan,
+) -> Plan {
     let mut plan = Plan::new(STAGE);
+    // Whatever is made and not marked yet is found by what its Workers say: killed in between, it is no orphan.
+    let needs = || announced.steps.iter().map(|step| step.id.clone());
     // Not repeatable: after a lost answer the cloud is asked what is there.
     let mut once = |id: String, path: &str, body: Value| {
         let rest = Rest {
             repeatable: false,
             ..Rest::set("POST", cloud.path(path), body)
         };
-        plan.push(Step::new("data", &id, id.clone(), Action::Rest(rest)));
+        plan.push(Step::new("data", &id, id.clone(), Action::Rest(rest)).needs(needs()));
     };
     for name in missing(&resources.databases, |name| storage.ids.contains_key(name)) {
         once(
@@ -143,7 +150,7 @@ pub fn create(cloud: &Cloudflare, resources: &Resources, storage: &Storage) -> P
             tolerate: vec![BUCKET_EXISTS],
             ..Rest::set("POST", cloud.path("/r2/buckets"), json!({ "name": name }))
         };
-        plan.push(Step::new("data", &id, id.clone(), Action::Rest(rest)));
+        plan.push(Step::new("data", &id, id.clone(), Action::Rest(rest)).needs(needs()));
     }
     plan
 }

@@ -43,10 +43,10 @@ impl Making<'_> {
                 plan.steps.extend(self.build_plan().steps);
             }
             let cloud = &self.target.cloudflare;
-            plan.steps
-                .extend(plans::claim(cloud, self.twin, &self.pieces, &self.tags()).steps);
-            plan.steps
-                .extend(storage::create(cloud, &self.resources, &self.storage).steps);
+            let claim = plans::claim(cloud, self.twin, &self.pieces, &self.tags());
+            let create = storage::create(cloud, &self.resources, &self.storage, &claim);
+            plan.steps.extend(claim.steps);
+            plan.steps.extend(create.steps);
             let outcome = self.attempt(&plan);
             self.take_sizes(&outcome);
             let lost = !outcome.ok() && lost_only(&outcome) && round < ROUNDS_MAX;
@@ -117,10 +117,13 @@ impl Making<'_> {
         let more = self.resources_of(configs.iter().map(|(_, config)| config));
         self.resources.extend(more);
         for round in 1..=ROUNDS_MAX {
-            let plan = storage::create(&self.target.cloudflare, &self.resources, &self.storage);
-            if plan.steps.is_empty() {
+            let cloud = &self.target.cloudflare;
+            let mut plan = plans::announce(cloud, &self.pieces, &self.tags(), &self.found);
+            let create = storage::create(cloud, &self.resources, &self.storage, &plan);
+            if create.steps.is_empty() {
                 break;
             }
+            plan.steps.extend(create.steps);
             let outcome = self.attempt(&plan);
             if outcome.ok() || round == ROUNDS_MAX || !lost_only(&outcome) {
                 self.settle(outcome)?;
