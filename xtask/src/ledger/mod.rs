@@ -1,6 +1,7 @@
 //! What the pipeline remembers, kept in the release's own D1 database: the lease, the release records and the
 //! migration ledger. Knows SQL and nothing of workers.
 
+pub mod aside;
 pub mod lease;
 pub mod migrations;
 pub mod releases;

@@ -1,12 +1,14 @@
 //! The way back of a database: to a bookmark, with what the pipeline has recorded since then kept. Time travel takes
 //! the whole database back, the ledger of releases and the lease included; those must not be forgotten with it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::error::Fail;
-use crate::ledger::{Database, literal};
+use crate::ledger::Database;
+use crate::ledger::aside::{self, Rows};
 use crate::tools::cloudflare::{self, Call};
 
 /// How long a restored database may take to answer again.
@@ -39,9 +41,14 @@ const KEPT: [(&str, &[&str]); 2] = [
 ];
 
 /// Takes the database back to a bookmark, waits until it answers, and puts back the release records and the lease it
-/// had. Gives the bookmark that undoes the restore. Doing it again after an interruption does no harm.
-pub fn restore(database: &Database, bookmark: &str) -> anyhow::Result<String> {
+/// had; `state` is where the records lie meanwhile, for a run that is killed in between ([`aside::recover`]). Gives the
+/// bookmark that undoes the restore.
+pub fn restore(state: &Path, database: &Database, bookmark: &str) -> anyhow::Result<String> {
+    aside::recover(state, database)?;
     let kept = kept_rows(database)?;
+    for rows in of_tables(&kept) {
+        aside::put(state, database, &rows)?;
+    }
     let path = format!(
         "{}?bookmark={}",
         database.time_travel_path("restore"),
@@ -60,6 +67,7 @@ pub fn restore(database: &Database, bookmark: &str) -> anyhow::Result<String> {
     })?;
     wait(database)?;
     put_back(database, &kept)?;
+    aside::forget(state, database)?;
     Ok(answer["previous_bookmark"]
         .as_str()
         .unwrap_or_default()
@@ -92,43 +100,30 @@ fn wait(database: &Database) -> anyhow::Result<()> {
     }
 }
 
+fn of_tables(kept: &[Vec<Value>]) -> impl Iterator<Item = Rows<'_>> {
+    let tables = KEPT.iter().zip(kept);
+    tables.map(|((table, columns), rows)| Rows {
+        table,
+        columns,
+        rows,
+    })
+}
+
 fn put_back(database: &Database, kept: &[Vec<Value>]) -> anyhow::Result<()> {
     if kept.iter().all(Vec::is_empty) {
         return Ok(());
     }
     database.create_tables()?;
-    for ((table, columns), rows) in KEPT.iter().zip(kept) {
+    for Rows {
+        table,
+        columns,
+        rows,
+    } in of_tables(kept)
+    {
         for row in rows {
-            database.write(&insert(table, columns, row), &[])?;
+            let sql = aside::insert(table, columns, row, "REPLACE");
+            database.write(&sql, &[])?;
         }
     }
     Ok(())
-}
-
-fn insert(table: &str, columns: &[&str], row: &Value) -> String {
-    let value = |column: &&str| match &row[*column] {
-        Value::Null => "NULL".to_owned(),
-        Value::String(text) => literal(text),
-        other => other.to_string(),
-    };
-    let values: Vec<String> = columns.iter().map(value).collect();
-    format!(
-        "INSERT OR REPLACE INTO {table} ({}) VALUES ({})",
-        columns.join(", "),
-        values.join(", ")
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use expect_test::expect;
-
-    #[test]
-    fn a_row_is_put_back_as_it_was() {
-        let row = json!({"name": "deploy", "token": "it's", "holder": "h", "run_url": null,
-                         "acquired_at": "t", "expires_at": 12});
-        expect!["INSERT OR REPLACE INTO xtask_lease (name, token, holder, run_url, acquired_at, expires_at) VALUES ('deploy', 'it''s', 'h', NULL, 't', 12)"]
-            .assert_eq(&insert(KEPT[1].0, KEPT[1].1, &row));
-    }
 }

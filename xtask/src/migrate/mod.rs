@@ -5,6 +5,7 @@ mod before;
 pub(crate) mod rehearsal;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub use self::apply::{Migrator, plan};
 pub use self::before::{Subject, TriedOut};
@@ -41,6 +42,7 @@ impl Done {
     /// Takes every database that a file was applied to back to its restore point, and says what was done.
     pub fn restore<'a>(
         &mut self,
+        state: &Path,
         databases: impl Iterator<Item = &'a Database>,
     ) -> anyhow::Result<()> {
         for database in databases {
@@ -50,7 +52,7 @@ impl Done {
             let Some(files) = self.files.remove(&database.name) else {
                 continue;
             };
-            let undo = restore::restore(database, bookmark)?;
+            let undo = restore::restore(state, database, bookmark)?;
             self.applied.retain(|name, _| !files.contains(name));
             self.warnings.push(format!(
                 "{} was taken back to before {}; what was written to it since then is undone, too ({})",

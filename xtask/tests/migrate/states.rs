@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -267,4 +268,36 @@ fn a_file_that_fails_leaves_nothing_and_the_way_back_is_named() {
         world.query("SELECT * FROM xtask_lease"),
         Vec::<Value>::new()
     );
+    records_outlive_a_restore_that_is_killed(&world);
+}
+
+/// A failed release is on record after its restore point: a restore takes that away, and xtask has to bring it back.
+fn records_outlive_a_restore_that_is_killed(world: &World) {
+    world.edit(
+        "migrations/0003_b.sql",
+        "INSERT INTO xtask_releases (id, number, created_at, sha, author, status, record) \
+         VALUES ('r9', 9, 'then', 'sha', 'it''s me', 'rolled-back', '{}');\n",
+    );
+    let path = "/time_travel/restore$";
+    world.fault(json!({"method": "POST", "path": path, "action": {"hang": "after"}}));
+    let run = world.start(&["migrate", "up", "--restore-on-failure"]);
+    let until = Instant::now() + Duration::from_secs(120);
+    while world.faults_fired() == 0 {
+        assert!(Instant::now() < until, "it never restores");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    run.signal("KILL");
+    run.end();
+    world.clear_faults();
+    let records = "SELECT id, author, status FROM xtask_releases";
+    assert_eq!(world.query(records), Vec::<Value>::new());
+
+    world.edit("migrations/0003_b.sql", "CREATE TABLE b (x);\n");
+    world.edit("migrations/0004_c.sql", "CREATE TABLE c (x);\n");
+    world.run(["migrate", "up"]).exits(0);
+    let record = json!({"id": "r9", "author": "it's me", "status": "rolled-back"});
+    assert_eq!(world.query(records), [record]);
+    let aside = world.root().join(".xtask/restore");
+    let left = std::fs::read_dir(&aside).expect("something was put aside");
+    assert_eq!(left.count(), 0);
 }

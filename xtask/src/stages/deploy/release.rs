@@ -11,7 +11,7 @@ use crate::error::{Exit, Fail};
 use crate::github::runs;
 use crate::ledger::migrations::{self, Files, Ledger};
 use crate::ledger::releases::{self, Record};
-use crate::ledger::{Database, lease};
+use crate::ledger::{Database, aside, lease};
 use crate::live::{self, Live, Triggers};
 use crate::migrate::Done;
 use crate::plan::Plan;
@@ -237,6 +237,7 @@ impl<'a> Release<'a> {
                 run: &|url| runs::state(self.ctx, self.target, url),
             },
         )?;
+        aside::recover(&self.ctx.state(), database)?;
         self.warnings.extend(lease.notice.clone());
         Ok(Some(lease))
     }

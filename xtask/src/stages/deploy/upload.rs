@@ -82,7 +82,7 @@ impl Release<'_> {
         // A Ctrl-C may have got us here; the way back is gone all the same.
         self.ctx.interrupt.reset();
         let databases = self.databases.iter().map(|(database, _)| database);
-        let restored = self.migrated.restore(databases);
+        let restored = self.migrated.restore(&self.ctx.state(), databases);
         self.warnings.append(&mut self.migrated.warnings);
         match restored {
             Ok(()) => error,

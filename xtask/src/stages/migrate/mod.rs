@@ -12,10 +12,10 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::context::Ctx;
 use crate::error::Fail;
 use crate::github::runs;
-use crate::ledger::Database;
 use crate::ledger::lease::{self, Holder, Lease};
 use crate::ledger::migrations::{self, Files, Ledger};
 use crate::ledger::releases;
+use crate::ledger::{Database, aside};
 use crate::preview::names::{self, Key};
 use crate::report::Report;
 use crate::target::Target;
@@ -143,7 +143,7 @@ impl Run<'_> {
         if !migrations::read_ledger(&self.keeper)?.has_ledger {
             self.keeper.create_tables()?;
         }
-        lease::acquire(
+        let lease = lease::acquire(
             &self.keeper,
             &Holder::of(&self.ctx.env, &self.id),
             &lease::Terms {
@@ -152,7 +152,9 @@ impl Run<'_> {
                 interrupt: &self.ctx.interrupt,
                 run: &|url| runs::state(self.ctx, self.target, url),
             },
-        )
+        )?;
+        aside::recover(&self.ctx.state(), &self.keeper)?;
+        Ok(lease)
     }
 }
 

@@ -36,7 +36,8 @@ pub(super) fn up(run: &Run<'_>, subjects: &[Subject], to: Option<u64>) -> anyhow
     let mut ending = carry_out(&migrator, subjects, &mut done);
     if ending.is_err() && run.options.restores() && !lease.lost() {
         ctx.interrupt.reset();
-        done.restore(subjects.iter().map(|subject| &subject.database))?;
+        let databases = subjects.iter().map(|subject| &subject.database);
+        done.restore(&ctx.state(), databases)?;
     }
     if lease.lost() {
         ending = ending.map_err(|error| {

@@ -126,12 +126,8 @@ impl Rollback<'_> {
             }
         }
         self.save(record)?;
-        let mut records = self.records.clone();
-        records.retain(|other| other.id != record.id);
-        records.push(record.clone());
         let ledger = Ledger {
             database: self.database,
-            records,
             holder: who,
             lease_expiry: self.workspace.pipeline.deploy.lease_expiry,
         };

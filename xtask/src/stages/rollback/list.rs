@@ -1,5 +1,6 @@
 //! `rollback --list`: the releases on record, newest first. Reads only.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -30,12 +31,13 @@ pub fn list(ctx: &Ctx, workspace: &Workspace, database: &Database) -> anyhow::Re
 }
 
 fn document(rows: &[(&Record, String)]) -> Value {
-    let live = rows.iter().find(|(_, standing)| standing == "live");
+    let live = live(rows);
     let releases: Vec<Value> = rows
         .iter()
         .map(|(record, standing)| {
             let mut value = json!(record);
             value["standing"] = json!(standing);
+            value["secrets_since"] = json!(secrets_since(record, live));
             value
         })
         .collect();
@@ -43,7 +45,7 @@ fn document(rows: &[(&Record, String)]) -> Value {
         "stage": "rollback",
         "outcome": "success",
         "exit_code": 0,
-        "release": live.map(|(record, _)| &record.id),
+        "release": live.map(|record| &record.id),
         "steps": [],
         "releases": releases,
     })
@@ -51,11 +53,20 @@ fn document(rows: &[(&Record, String)]) -> Value {
 
 /// The releases as rows: what a person needs to choose one.
 pub(super) fn table(rows: &[(&Record, String)], workspace: &Workspace, now: SystemTime) -> Table {
-    let columns = [
+    let mut columns = vec![
         "#", "release", "age", "sha", "author", "versions", "schema", "status",
     ];
+    let live = live(rows);
+    let changed: Vec<String> = rows
+        .iter()
+        .map(|(record, _)| secrets_since(record, live).join(", "))
+        .collect();
+    let any_changed = changed.iter().any(|names| !names.is_empty());
+    if any_changed {
+        columns.push("secrets since");
+    }
     let mut table = Table::new("", &columns);
-    for (record, standing) in rows {
+    for ((record, standing), changed) in rows.iter().zip(changed) {
         let versions: Vec<String> = workspace
             .workers
             .iter()
@@ -72,7 +83,7 @@ pub(super) fn table(rows: &[(&Record, String)], workspace: &Workspace, now: Syst
                 None => "baseline".to_owned(),
             })
             .collect();
-        table.row([
+        let mut cells = vec![
             record.number.to_string(),
             record.id.clone(),
             age(&record.created_at, now),
@@ -85,14 +96,46 @@ pub(super) fn table(rows: &[(&Record, String)], workspace: &Workspace, now: Syst
                 schema.join(", ")
             },
             standing.clone(),
-        ]);
+        ];
+        if any_changed {
+            cells.push(if changed.is_empty() {
+                "-".to_owned()
+            } else {
+                changed
+            });
+        }
+        table.row(cells);
     }
     table
 }
 
-/// `3h`, `2 days`: one unit is enough to find a release by.
-pub(super) fn age(created_at: &str, now: SystemTime) -> String {
-    let Ok(then) = humantime::parse_rfc3339(created_at) else {
+fn live<'a>(rows: &[(&'a Record, String)]) -> Option<&'a Record> {
+    let live = rows.iter().find(|(_, standing)| standing == "live");
+    live.map(|(record, _)| *record)
+}
+
+/// The secrets that what is live has and this release has not (`+`), and the other way round. Nobody can read a value:
+/// that one has changed is found out when the version is put live again.
+fn secrets_since(record: &Record, live: Option<&Record>) -> Vec<String> {
+    let Some(live) = live else {
+        return Vec::new();
+    };
+    let names = |record: &Record| -> BTreeSet<(String, String)> {
+        let secrets = record.secrets.iter();
+        secrets
+            .flat_map(|(script, names)| names.iter().map(|name| (name.clone(), script.clone())))
+            .collect()
+    };
+    let (then, now) = (names(record), names(live));
+    let shown =
+        |sign: char| move |(name, script): &(String, String)| format!("{sign}{name} ({script})");
+    let added = now.difference(&then).map(shown('+'));
+    added.chain(then.difference(&now).map(shown('-'))).collect()
+}
+
+/// `3h`, `2d`: one unit is enough to find a release by.
+pub(in crate::stages) fn age(at: &str, now: SystemTime) -> String {
+    let Ok(then) = humantime::parse_rfc3339_weak(at) else {
         return "-".to_owned();
     };
     let seconds = now.duration_since(then).unwrap_or_default().as_secs();
@@ -101,5 +144,28 @@ pub(super) fn age(created_at: &str, now: SystemTime) -> String {
         60..3600 => format!("{}m", seconds / 60),
         3600..86_400 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn secrets_that_came_and_went_since_are_named() {
+        let with = |names: &[&str]| -> Record {
+            serde_json::from_value(json!({
+                "id": "r1", "number": 1, "created_at": "", "sha": "", "author": "", "status": "live",
+                "versions": {}, "previous": {}, "bookmark": null, "migrations": {}, "digests": {},
+                "secrets": {"site": names},
+            }))
+            .expect("a record")
+        };
+        let (old, live) = (with(&["OLD", "KEPT"]), with(&["KEPT", "NEW"]));
+        let since = |record: &Record| secrets_since(record, Some(&live)).join(", ");
+        expect!["+NEW (site), -OLD (site)"].assert_eq(&since(&old));
+        expect![""].assert_eq(&since(&live));
+        assert_eq!(secrets_since(&old, None), [""; 0]);
     }
 }

@@ -8,7 +8,7 @@ mod check;
 mod durable;
 mod facts;
 pub(in crate::stages) mod history;
-mod list;
+pub(in crate::stages) mod list;
 mod plans;
 mod postmortem;
 mod record;
@@ -23,7 +23,7 @@ use std::time::Duration;
 use crate::context::Ctx;
 use crate::error::Fail;
 use crate::github::runs;
-use crate::ledger::lease;
+use crate::ledger::{aside, lease};
 use crate::report::Report;
 use crate::stages::rollback::facts::Rollback;
 use crate::target::Target;
@@ -85,7 +85,7 @@ pub fn rollback(ctx: &Ctx, options: &Options) -> anyhow::Result<Option<Report>> 
             .into());
     }
     if !ctx.dry_run {
-        restore::recover(ctx, &database)?;
+        aside::recover(&ctx.state(), &database)?;
     }
     let before = facts::Before::read(ctx, &workspace, &database)?;
     if ctx.dry_run {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::error::{Exit, Fail, exit_of};
+use crate::error::{Exit, exit_of};
 use crate::ledger::lease::Holder;
 use crate::ledger::releases::{self, Record, Status};
-use crate::live::Triggers;
+use crate::live::{self, Triggers};
 use crate::plan::Plan;
 use crate::report::{Report, Table};
+use crate::stages::deploy::part::Part;
 use crate::stages::deploy::release::short;
 use crate::stages::rollback::facts::{self, Rollback};
 use crate::stages::rollback::history::shown;
@@ -155,32 +156,42 @@ impl Rollback<'_> {
             Ok(()) => true,
             Err(error) => exit_of(error) == Exit::Check,
         };
-        report.tables.push(self.workers_table(in_place));
+        report.tables.push(match in_place {
+            true => self.workers_table(|part| part.version.clone()),
+            // Not what was meant: what is there.
+            false => self.workers_table(|part| self.serving(part)),
+        });
         report.tables.extend(self.seen.table());
         if let Err(error) = ending {
-            if exit_of(&error) == Exit::Bug {
-                return Err(error);
-            }
-            report.fail(exit_of(&error) as u8);
-            if error
-                .downcast_ref::<Fail>()
-                .is_none_or(|fail| !fail.why.is_empty())
-            {
-                self.ctx.ui.error(&error);
-            }
+            self.ctx.fail(&mut report, error)?;
         }
         Ok(report)
     }
 
-    fn workers_table(&self, in_place: bool) -> Table {
+    /// The one version a worker serves now, as the cloud says.
+    fn serving(&self, part: &Part<'_>) -> Option<String> {
+        let split = live::read_split(&self.target.cloudflare, part.script()).ok()?;
+        match &split[..] {
+            [(version, _)] => Some(version.clone()),
+            _ => None,
+        }
+    }
+
+    fn workers_table(&self, serving: impl Fn(&Part<'_>) -> Option<String>) -> Table {
         let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
         for part in &self.parts {
-            let (version, change) = match in_place {
-                false => (&part.base, "as before"),
-                true if part.base == part.version => (&part.version, "unchanged"),
-                true => (&part.version, "rolled back"),
+            let version = serving(part);
+            let goes_back = version == part.version;
+            let change = match (version == part.base, goes_back) {
+                _ if version.is_none() && (part.version.is_some() || part.base.is_some()) => {
+                    "not known"
+                }
+                (true, true) => "unchanged",
+                (true, false) => "as before",
+                (false, true) => "rolled back",
+                (false, false) => "another one",
             };
-            let triggers = match in_place {
+            let triggers = match goes_back {
                 true => &part.wanted,
                 false => &part.live.triggers,
             };

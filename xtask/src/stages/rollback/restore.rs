@@ -1,17 +1,13 @@
 //! Databases that go back with the workers: to which restore point, and what must outlive it.
 //!
-//! Time travel takes a whole database back, and in the first one that is also what the pipeline knows. The records are
-//! therefore put aside in a file first; a run that is killed in between finds them there.
-
-use std::path::PathBuf;
+//! Time travel takes a whole database back, and in the first one that is also what the pipeline knows: `ledger::restore`
+//! sees to it that this is not lost.
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
 
 use crate::context::Ctx;
 use crate::error::Fail;
-use crate::ledger::releases::{self, Record};
-use crate::ledger::{Database, lease, literal};
+use crate::ledger::{Database, aside, lease, literal};
 use crate::stages::rollback::facts::Rollback;
 use crate::stages::rollback::history::shown;
 
@@ -130,12 +126,8 @@ impl Rollback<'_> {
 
 /// Takes a database back and puts the pipeline's own rows into it again.
 pub fn restore(ctx: &Ctx, ledger: &Ledger<'_>, restore: &Restore) -> anyhow::Result<()> {
-    let own = restore.database.id == ledger.database.id;
-    if own {
-        put_aside(ctx, ledger)?;
-    }
-    crate::ledger::restore::restore(&restore.database, &restore.bookmark)?;
-    if own {
+    crate::ledger::restore::restore(&ctx.state(), &restore.database, &restore.bookmark)?;
+    if restore.database.id == ledger.database.id {
         keep_ledger(ctx, ledger)?;
     }
     Ok(())
@@ -143,53 +135,16 @@ pub fn restore(ctx: &Ctx, ledger: &Ledger<'_>, restore: &Restore) -> anyhow::Res
 
 /// Writes what must outlive the restore of the first database into it again.
 pub fn keep_ledger(ctx: &Ctx, ledger: &Ledger<'_>) -> anyhow::Result<()> {
-    recover(ctx, ledger.database)?;
+    aside::recover(&ctx.state(), ledger.database)?;
     lease::reclaim(ledger.database, ledger.holder, ledger.lease_expiry)
 }
 
-/// What of the first database must outlive its restore.
+/// What of the first database must outlive its restore, beside the records.
 pub struct Ledger<'a> {
     /// The first database.
     pub database: &'a Database,
-    /// Every record, this rollback's own included.
-    pub records: Vec<Record>,
     /// Who has the lease.
     pub holder: &'a lease::Holder,
     /// How long it lasts.
     pub lease_expiry: std::time::Duration,
-}
-
-fn path(ctx: &Ctx) -> PathBuf {
-    ctx.state().join("rollback/records.json")
-}
-
-fn put_aside(ctx: &Ctx, ledger: &Ledger<'_>) -> anyhow::Result<()> {
-    let path = path(ctx);
-    let text = json!({"database": ledger.database.id, "records": ledger.records}).to_string();
-    let folder = path.parent().unwrap_or(&path);
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, text))
-        .with_context(|| format!("failed to write {}", path.display()))
-}
-
-/// Writes records that were put aside and are missing now. Nothing is put aside unless a restore began.
-pub fn recover(ctx: &Ctx, database: &Database) -> anyhow::Result<()> {
-    let path = path(ctx);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return Ok(());
-    };
-    // Half a file was written before anything was restored.
-    let aside: Value = serde_json::from_str(&text).unwrap_or_default();
-    if aside["database"] == database.id.as_str() {
-        database.create_tables()?;
-        let known = releases::all(database)?;
-        let records: Vec<Record> =
-            serde_json::from_value(aside["records"].clone()).unwrap_or_default();
-        for record in records {
-            if known.iter().all(|other| other.id != record.id) {
-                releases::save(database, &record)?;
-            }
-        }
-    }
-    std::fs::remove_file(&path).with_context(|| format!("failed to remove {}", path.display()))
 }

@@ -1,7 +1,5 @@
 //! What people and programs see of the status. Pure.
 
-use std::time::SystemTime;
-
 use serde_json::{Value, json};
 
 use crate::drift::{Difference, Origin, is_ours};
@@ -9,6 +7,7 @@ use crate::error::Exit;
 use crate::report::{Report, Table};
 use crate::stages::deploy::release::short;
 use crate::stages::rollback::history::shown;
+use crate::stages::rollback::list::age;
 use crate::stages::status::STAGE;
 use crate::stages::status::facts::{Repo, Status};
 use crate::standing::Standpoint;
@@ -241,19 +240,5 @@ fn apart(repo: &Repo, released: bool) -> String {
         (Some((ahead, behind)), _) => format!("{ahead} ahead of the release and {behind} behind"),
         (None, true) => "which does not know the commit of the release".to_owned(),
         (None, false) => "nothing to compare it with".to_owned(),
-    }
-}
-
-/// `3h`: one unit is enough.
-fn age(at: &str, now: SystemTime) -> String {
-    let Ok(then) = humantime::parse_rfc3339_weak(at) else {
-        return "-".to_owned();
-    };
-    let seconds = now.duration_since(then).unwrap_or_default().as_secs();
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86_400 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
     }
 }
