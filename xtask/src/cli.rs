@@ -1,6 +1,7 @@
 //! The command line: flags in, exit code out. Each verb's work is in `stages`.
 
 mod ci;
+mod completions;
 mod crons;
 mod deploy;
 mod doctor;
@@ -9,11 +10,12 @@ mod migrate;
 mod preview;
 mod rollback;
 mod status;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::config::PIPELINE;
 use crate::context::{CloudKind, Ctx};
@@ -103,6 +105,8 @@ enum Verb {
     Preview(preview::PreviewArgs),
     /// Take previews down: workers, databases, namespaces and buckets
     Cleanup(preview::CleanupArgs),
+    /// Print a script that makes a shell complete `cargo xtask`
+    Completions(completions::CompletionsArgs),
     /// Show when the cron triggers fire: a chart of a day, the next runs, and what differs live
     Crons(crons::CronsArgs),
     /// Find the workers of a repo and write its pipeline.toml; run again, add what is new and leave the rest as it is
@@ -125,6 +129,8 @@ enum Verb {
     Status(status::StatusArgs),
     /// Check the repo's own rules: workflows, file sizes, documents, dependencies
     Tidy,
+    /// Change which workers ship and what they are called, in every file that says so
+    Worker(worker::WorkerArgs),
 }
 
 #[derive(Debug, Args)]
@@ -271,6 +277,7 @@ impl Verb {
             Verb::Migrate(_) => "migrate",
             Verb::Preview(_) => "preview",
             Verb::Cleanup(_) => "cleanup",
+            Verb::Completions(_) => "completions",
             Verb::Crons(_) => "crons",
             Verb::Init => "init",
             Verb::Install => "install",
@@ -282,6 +289,7 @@ impl Verb {
             Verb::Schema => "schema",
             Verb::Status(_) => "status",
             Verb::Tidy => "tidy",
+            Verb::Worker(_) => "worker",
         }
     }
 
@@ -302,8 +310,13 @@ impl Verb {
                 ctx.ui.data(&text);
                 Ok(None)
             }
+            Verb::Completions(args) => {
+                ctx.ui.data(args.script(Cli::command()).trim_end());
+                Ok(None)
+            }
             Verb::Status(args) => stages::status::status(ctx, &args.into()),
             Verb::Tidy => tidy::tidy(ctx).map(Some),
+            Verb::Worker(args) => stages::worker::worker(ctx, &args.into()).map(Some),
             Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
             Verb::Logs(args) => stages::logs::logs(ctx, &args.into()).map(|()| None),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
@@ -326,7 +339,6 @@ impl From<LocalArgs> for local::Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {

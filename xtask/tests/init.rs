@@ -96,28 +96,29 @@ fn what_init_writes_is_checked_deployed_and_previewed_unedited() {
     check(
         &world,
         expect![[r#"
-        external_services = []
-        separate_bindings = []
-        [project]
-        name = "shapes"
-        main_branch = "main"
-        [workers.front]
-        path = "."
-        health = "/healthz"
-        [workers.site]
-        path = "site"
-        health = "/"
-        [workers.api]
-        path = "services/api"
-        env = "production"
-        secrets = ["API_KEY"]
-        health = "/healthz"
-        [workers.quiet]
-        path = "services/quiet"
-        health = false
-        [databases.shapes]
-        migrations = "db/migrations"
-    "#]],
+            external_services = []
+            separate_bindings = []
+            ignored_workers = []
+            [project]
+            name = "shapes"
+            main_branch = "main"
+            [workers.front]
+            path = "."
+            health = "/healthz"
+            [workers.site]
+            path = "site"
+            health = "/"
+            [workers.api]
+            path = "services/api"
+            env = "production"
+            secrets = ["API_KEY"]
+            health = "/healthz"
+            [workers.quiet]
+            path = "services/quiet"
+            health = false
+            [databases.shapes]
+            migrations = "db/migrations"
+        "#]],
     );
     assert!(world.read(".gitignore").contains("/.xtask/\n"));
     world.commit("the pipeline");

@@ -1,9 +1,12 @@
-//! Changes of `pipeline.toml` as a person would make them: toml_edit says where what stands, and only those bytes change, so
-//! comments, order, spaces and line ends of everything else stay as they are.
+//! Changes of `pipeline.toml` and of wrangler configs as a person would make them: the parsers say where what stands, and only
+//! those bytes change, so comments, order, spaces and line ends of everything else stay as they are.
 
+mod scripts;
 #[cfg(test)]
 mod tests;
 mod workers;
+
+pub use self::scripts::Renamed;
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,7 +15,7 @@ use super::source::{Problems, Source};
 use super::tree::{self, Entry, Kind, Node, Table};
 use crate::error::Fail;
 
-/// A `pipeline.toml` that is being changed.
+/// A file that is being changed.
 pub struct Editor {
     text: String,
     table: Table,
@@ -24,10 +27,14 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Reads the text; one that is no TOML is a mistake of set-up, as nothing can be changed in it safely.
+    /// Reads the text of `pipeline.toml`; one that is no TOML is a mistake of set-up, as nothing can be changed in it safely.
     pub fn new(root: &Path, text: &str) -> Result<Editor, Fail> {
-        let path = root.join("pipeline.toml");
-        let source = Source::new(&path, text);
+        Editor::open(root, &root.join("pipeline.toml"), text)
+    }
+
+    /// Reads the text of a wrangler config, TOML or JSON with comments.
+    pub fn open(root: &Path, path: &Path, text: &str) -> Result<Editor, Fail> {
+        let source = Source::new(path, text);
         let mut problems = Problems::new(root);
         let table = tree::parse(&source, &mut problems);
         problems.into_result()?;
@@ -88,6 +95,16 @@ impl Editor {
         self.edit(at..at, &text);
     }
 
+    /// The texts in a list at the top of the file, as they stand there.
+    pub fn texts(&self, key: &str) -> Vec<String> {
+        let list = self.table.get(key).map(|entry| entry.value.to_json());
+        let texts = list.as_ref().and_then(serde_json::Value::as_array);
+        let texts = texts.into_iter().flatten();
+        texts
+            .filter_map(|text| text.as_str().map(str::to_owned))
+            .collect()
+    }
+
     /// Takes a name off a list at the top of the file.
     pub fn remove_from_list(&mut self, key: &str, name: &str) {
         if let Some(entry) = self.table.get(key) {
@@ -103,7 +120,7 @@ impl Editor {
         let mut text = self.mark.to_owned();
         let mut at = 0;
         for (range, new) in &self.edits {
-            assert!(range.start >= at, "two changes of pipeline.toml meet");
+            assert!(range.start >= at, "two changes of a file meet");
             text.push_str(&self.text[at..range.start]);
             text.push_str(&new.replace('\n', self.line_end));
             at = range.end;

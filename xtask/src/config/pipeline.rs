@@ -61,6 +61,8 @@ pub struct Pipeline {
     pub external_services: Vec<String>,
     /// KV and R2 binding names that stand for different things in different workers.
     pub separate_bindings: Vec<String>,
+    /// Folders and wrangler configs that `init` takes no worker from, relative to the root.
+    pub ignored_workers: Vec<PathBuf>,
 }
 
 /// `[cloudflare]`.

@@ -1,5 +1,6 @@
 //! One module per verb: gather, plan, run, report.
 
+pub mod changes;
 pub mod ci;
 pub mod cleanup;
 pub mod crons;
@@ -17,3 +18,4 @@ pub mod rollback;
 pub mod secrets;
 pub mod status;
 pub mod tidy;
+pub mod worker;

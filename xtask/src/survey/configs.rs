@@ -11,7 +11,7 @@ use crate::config::{WranglerConfig, names};
 use crate::stages::ci::packages;
 
 /// The names wrangler looks for, in its order.
-pub(super) const DEFAULTS: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
+pub const DEFAULTS: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 
 /// Folders whose workers are not this repo's own to ship.
 const NOT_OURS: [&str; 18] = [
@@ -56,14 +56,17 @@ const NOT_PRODUCTION: [&str; 17] = [
     "types",
 ];
 
-/// A worker, or why it is none as the rest of a sentence.
+/// A worker, or why it is none as the rest of a sentence. `named`: a person asked for this very file.
 pub(super) fn judge(
     root: &Path,
     files: &Files,
     around: &Surroundings,
     path: &Path,
+    named: bool,
 ) -> Result<Candidate, String> {
-    by_place(path)?;
+    if !named {
+        by_place(path)?;
+    }
     let table = read(root, path)?;
     by_content(&table)?;
     let (dir, file) = split(path);
@@ -95,7 +98,9 @@ pub(super) fn judge(
     if config.main.is_none() && config.assets.is_none() {
         return Err("it has neither a `main` nor assets: there is nothing to upload".to_owned());
     }
-    by_name(&file)?;
+    if !named {
+        by_name(&file)?;
+    }
     let build = builds::find(root, files, &around.toolchains, &dir, &config)?;
     let others: Vec<PathBuf> = files.configs().iter().map(|path| split(path).0).collect();
     Ok(Candidate {

@@ -16,6 +16,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use self::builds::{Build, Toolchains};
+pub use self::configs::DEFAULTS;
 pub use self::databases::{FoundDatabase, Schema};
 pub use self::environments::Chosen;
 pub use self::files::Files;
@@ -87,7 +88,7 @@ pub fn take(root: &Path, files: &Files, around: &Surroundings, ignored: &[PathBu
         if ignored.iter().any(|folder| path.starts_with(folder)) {
             continue;
         }
-        match configs::judge(root, files, around, &path) {
+        match configs::judge(root, files, around, &path, false) {
             Ok(candidate) => workers.push(candidate),
             Err(why) => left_out.push(LeftOut { path, why }),
         }
@@ -99,4 +100,26 @@ pub fn take(root: &Path, files: &Files, around: &Surroundings, ignored: &[PathBu
         workers,
         left_out,
     }
+}
+
+/// The worker of one config that somebody named: what its place and its name say counts for nothing then.
+pub fn one(
+    root: &Path,
+    files: &Files,
+    around: &Surroundings,
+    config: &Path,
+) -> Result<Survey, String> {
+    let mut worker = configs::judge(root, files, around, config, true)?;
+    let others = files.configs();
+    let beside = others.iter().filter(|other| {
+        let name = other.file_name().unwrap_or_default().to_string_lossy();
+        other.parent() == config.parent() && configs::DEFAULTS.contains(&name.as_ref())
+    });
+    worker.file_needed |= beside.count() > 1;
+    let workers = vec![worker];
+    Ok(Survey {
+        databases: databases::find(root, files, &workers),
+        workers,
+        left_out: Vec::new(),
+    })
 }

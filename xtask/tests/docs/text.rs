@@ -101,11 +101,16 @@ fn every_command_shown_is_one_the_program_takes() {
             count += 1;
             // The first word stands for the program's name.
             let parsed = Cli::try_parse_from(&words[1..]);
+            // A verb may be named without what it needs, as in a table of all verbs.
+            let named = words.len() == 3;
             let fine = match &parsed {
                 Ok(_) => true,
+                Err(error) if named && error.kind() == ErrorKind::MissingRequiredArgument => true,
                 Err(error) => matches!(
                     error.kind(),
-                    ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+                    ErrorKind::DisplayHelp
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                        | ErrorKind::DisplayVersion
                 ),
             };
             assert!(

@@ -46,6 +46,13 @@ fn file() -> Table {
              may differ. A D1 database is always told by its name",
         )
         .empty(),
+        Key::new(
+            "ignored_workers",
+            list("folders or files", ""),
+            "Folders, or single wrangler configs, that `cargo xtask init` takes no Worker from; relative to the repo's root. \
+             `cargo xtask worker` keeps it: `remove` adds to it, `add` takes off it",
+        )
+        .empty(),
     ])
     .tables([
         project::keys(),

@@ -87,6 +87,7 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         bundle,
         external_services: external.into_iter().map(|(name, _)| name).collect(),
         separate_bindings: file.strings("separate_bindings").unwrap_or_default(),
+        ignored_workers: read_ignored(file),
     };
     file.reject_unknown();
     if ships_nothing {
@@ -98,6 +99,28 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         );
     }
     pipeline
+}
+
+/// Places inside the repo, without `.` in front of them.
+fn read_ignored(file: &Section<'_>) -> Vec<PathBuf> {
+    let mut ignored = Vec::new();
+    for (text, place) in file.strings_at("ignored_workers").unwrap_or_default() {
+        let path: PathBuf = Path::new(&text)
+            .components()
+            .filter(|part| *part != Component::CurDir)
+            .collect();
+        let inside = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if inside && path != Path::new("") {
+            ignored.push(path);
+        } else {
+            let message = "`ignored_workers` holds folders and files inside the repo, and not the whole of it";
+            let fix = "write them relative to the repo's root, as in `workers/old`";
+            file.notes.error_with_fix(place, message, fix);
+        }
+    }
+    ignored
 }
 
 fn read_cloudflare(file: &Section<'_>) -> Cloudflare {

@@ -25,6 +25,7 @@ pub(super) fn head(
     let lists = [
         ("external_services", external),
         ("separate_bindings", separate),
+        ("ignored_workers", &[]),
     ];
     for (name, values) in lists {
         text.push('\n');

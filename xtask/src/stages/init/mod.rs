@@ -2,36 +2,23 @@
 //! nothing else. Also makes git ignore what the pipeline keeps, and the workflows hand over the secrets that are needed.
 
 mod document;
-mod propose;
-mod report;
+pub(crate) mod propose;
+pub(crate) mod report;
 mod workflows;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use crate::config::Pipeline;
+use crate::config::{Pipeline, Problems};
 use crate::context::Ctx;
-use crate::diff;
 use crate::error::Fail;
 use crate::report::Report;
+use crate::stages::changes;
 use crate::survey::{self, Files, Surroundings, Toolchains};
 use crate::tools::git::Git;
-use crate::ui::Format;
 
 const STAGE: &str = "init";
-
-/// A file that is to have another text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Relative to the root.
-    pub path: PathBuf,
-    /// Its text now; none when it is not there.
-    pub old: Option<String>,
-    /// Its text then.
-    pub new: String,
-}
 
 /// What the repo says about itself, and what stands in the files that may change.
 pub(crate) struct Facts {
@@ -39,6 +26,12 @@ pub(crate) struct Facts {
     pub(crate) files: Files,
     pub(crate) survey: survey::Survey,
     pub(crate) pipeline: Option<String>,
+    /// Where `pipeline.toml` says that nothing is taken from.
+    pub(crate) ignored: Vec<PathBuf>,
+    /// The short name of the one new worker, when somebody chose it.
+    pub(crate) called: Option<String>,
+    /// Entries of lists in `pipeline.toml` (key and text) that no longer hold with the new worker.
+    pub(crate) taken_back: Vec<(&'static str, String)>,
     pub(crate) gitignore: Option<String>,
     pub(crate) workflows: Vec<(PathBuf, String)>,
     /// Patterns that git does not ignore yet.
@@ -49,55 +42,35 @@ pub(crate) struct Facts {
 
 /// Finds, proposes, writes. A dry run shows the difference.
 pub fn init(ctx: &Ctx) -> anyhow::Result<Report> {
-    let facts = gather(ctx)?;
+    let facts = gather(ctx, |root, files, around, ignored| {
+        Ok(survey::take(root, files, around, ignored))
+    })?;
     let proposal = propose::propose(&facts)?;
-    let mut report = report::report(&proposal, &facts);
-    if ctx.dry_run {
-        let text: Vec<String> = proposal.changes.iter().map(Change::diff).collect();
-        let text = text.concat();
-        match ctx.ui.format() {
-            Format::Json => {
-                let mut document = report.json();
-                document["diff"] = Value::from(text);
-                ctx.ui.data(&document.to_string());
-            }
-            Format::Text => {
-                ctx.ui.info(&report.text(ctx.ui.columns()));
-                ctx.ui.data(if text.is_empty() {
-                    "nothing would change"
-                } else {
-                    &text
-                });
-            }
-        }
-        return Ok(report);
-    }
-    for change in &proposal.changes {
-        change.write(&ctx.root)?;
-    }
-    let written: Vec<String> = proposal
-        .changes
-        .iter()
-        .map(|change| change.path.display().to_string())
-        .collect();
-    report.fact(
-        "written",
-        if written.is_empty() {
-            "nothing: it is all there already".to_owned()
-        } else {
-            written.join(", ")
-        },
-    );
-    if !written.is_empty() {
+    let mut report = report::report(STAGE, &proposal, &facts);
+    if !facts.ignored.is_empty() {
+        let ignored = facts.ignored.iter().map(|path| path.display().to_string());
+        let ignored: Vec<String> = ignored.collect();
         report.fact(
-            "next",
-            "look at it, commit it, then: cargo xtask deploy --cloud local",
+            "ignored",
+            format!(
+                "{} (`ignored_workers` in pipeline.toml)",
+                ignored.join(", ")
+            ),
         );
     }
-    Ok(report)
+    changes::carry_out(
+        ctx,
+        report,
+        &proposal.changes,
+        "look at it, commit it, then: cargo xtask deploy --cloud local",
+    )
 }
 
-fn gather(ctx: &Ctx) -> anyhow::Result<Facts> {
+/// Reads what there is.
+pub(crate) fn gather(
+    ctx: &Ctx,
+    look: impl FnOnce(&Path, &Files, &Surroundings, &[PathBuf]) -> Result<survey::Survey, Fail>,
+) -> anyhow::Result<Facts> {
     let root = ctx.root.clone();
     let read = |path: &Path| -> anyhow::Result<Option<String>> {
         match std::fs::read_to_string(root.join(path)) {
@@ -113,7 +86,13 @@ fn gather(ctx: &Ctx) -> anyhow::Result<Facts> {
     let around = Surroundings {
         toolchains: Toolchains::find(&ctx.env),
     };
-    let survey = survey::take(&root, &files, &around, &[]);
+    let pipeline = read(Path::new("pipeline.toml"))?;
+    let ignored = pipeline.as_deref().and_then(|text| {
+        // Its mistakes are told when it is read to be changed.
+        Pipeline::parse(&root, text, &mut Problems::new(&root))
+    });
+    let ignored = ignored.map_or_else(Vec::new, |pipeline| pipeline.ignored_workers);
+    let survey = look(&root, &files, &around, &ignored)?;
     let git = Git::open(&root).ok();
     let gitignore = read(Path::new(".gitignore"))?;
     let mut workflows = Vec::new();
@@ -127,7 +106,10 @@ fn gather(ctx: &Ctx) -> anyhow::Result<Facts> {
         gitignore.as_deref().unwrap_or_default(),
     );
     Ok(Facts {
-        pipeline: read(Path::new("pipeline.toml"))?,
+        pipeline,
+        ignored,
+        called: None,
+        taken_back: Vec::new(),
         name: project_name(&root),
         main_branch: git
             .and_then(|git| git.likely_main())
@@ -189,30 +171,9 @@ fn project_name(root: &Path) -> String {
         .unwrap_or_else(|| "project".to_owned())
 }
 
-impl Change {
-    pub(crate) fn diff(&self) -> String {
-        diff::unified(
-            &self.path.display().to_string(),
-            self.old.as_deref(),
-            Some(&self.new),
-        )
-    }
-
-    /// Renamed into place: a killed run leaves the old file or the new one.
-    pub(crate) fn write(&self, root: &Path) -> anyhow::Result<()> {
-        let path = root.join(&self.path);
-        let new = path.with_extension(format!("{}.tmp", std::process::id()));
-        let written = std::fs::write(&new, &self.new).and_then(|()| std::fs::rename(&new, &path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&new);
-        }
-        written.with_context(|| format!("failed to write {}", path.display()))
-    }
-}
-
 /// Reads a `pipeline.toml` that is there; one that is no TOML stops everything, as nothing can be added to it safely.
 pub(crate) fn known(root: &Path, text: &str) -> Result<Pipeline, Fail> {
-    let mut problems = crate::config::Problems::new(root);
+    let mut problems = Problems::new(root);
     let pipeline = Pipeline::parse(root, text, &mut problems);
     match pipeline {
         Some(pipeline) => Ok(pipeline),

@@ -5,26 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Change, Facts, STAGE, document, known, workflows};
+use super::{Facts, STAGE, document, known, workflows};
 use crate::config::edit::Editor;
-use crate::config::{Pipeline, WranglerConfig};
+use crate::config::{Pipeline, WorkerEntry, WranglerConfig};
 use crate::error::Fail;
 use crate::ledger::migrations;
+use crate::stages::changes::Change;
 use crate::stages::ci::packages;
 use crate::survey::{Candidate, short_names};
 use crate::workspace::Workspace;
 
 /// What is going to be written, and said.
-pub(super) struct Proposal {
-    pub(super) changes: Vec<Change>,
+pub(crate) struct Proposal {
+    pub(crate) changes: Vec<Change>,
     /// Names of the workers that are new.
-    pub(super) added: Vec<String>,
+    pub(crate) added: Vec<String>,
     /// What somebody has to look at.
-    pub(super) warnings: Vec<String>,
-    pub(super) workspace: Option<Workspace>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) workspace: Option<Workspace>,
 }
 
-pub(super) fn propose(facts: &Facts) -> Result<Proposal, Fail> {
+/// Makes the changes that add what is new.
+pub(crate) fn propose(facts: &Facts) -> Result<Proposal, Fail> {
     let old = facts.pipeline.as_deref();
     let pipeline = old.map(|text| known(&facts.root, text)).transpose()?;
     let new: Vec<&Candidate> = facts
@@ -32,9 +34,8 @@ pub(super) fn propose(facts: &Facts) -> Result<Proposal, Fail> {
         .workers
         .iter()
         .filter(|worker| {
-            !pipeline
-                .as_ref()
-                .is_some_and(|pipeline| ships(&facts.root, pipeline, worker))
+            let ships = |pipeline| shipped_as(&facts.root, pipeline, worker);
+            pipeline.as_ref().and_then(ships).is_none()
         })
         .collect();
     if new.is_empty()
@@ -49,7 +50,10 @@ pub(super) fn propose(facts: &Facts) -> Result<Proposal, Fail> {
         .as_ref()
         .map(|editor| editor.names("workers"))
         .unwrap_or_default();
-    let names = short_names(&new, &taken);
+    let names = match &facts.called {
+        Some(name) => vec![name.clone()],
+        None => short_names(&new, &taken),
+    };
     let external = external(facts, &new, pipeline.as_ref());
     let text = match editor {
         Some(editor) => merged(facts, editor, &new, &names, &external),
@@ -79,10 +83,14 @@ pub(super) fn propose(facts: &Facts) -> Result<Proposal, Fail> {
     })
 }
 
-/// True when `pipeline.toml` ships this config already, in whichever environment.
-fn ships(root: &Path, pipeline: &Pipeline, worker: &Candidate) -> bool {
+/// The short name under which `pipeline.toml` ships this config already, in whichever environment.
+pub(crate) fn shipped_as<'p>(
+    root: &Path,
+    pipeline: &'p Pipeline,
+    worker: &Candidate,
+) -> Option<&'p str> {
     let dir = root.join(&worker.dir);
-    pipeline.workers.iter().any(|(_, entry)| {
+    let ships = |entry: &WorkerEntry| {
         let same_file = match &entry.config {
             Some(config) => *config == worker.file,
             None => {
@@ -90,7 +98,11 @@ fn ships(root: &Path, pipeline: &Pipeline, worker: &Candidate) -> bool {
             }
         };
         entry.path == dir && same_file
-    })
+    };
+    let mut workers = pipeline.workers.iter();
+    workers
+        .find(|(_, entry)| ships(entry))
+        .map(|(name, _)| name.as_str())
 }
 
 fn nothing(facts: &Facts) -> Fail {
@@ -203,6 +215,9 @@ fn merged(
     names: &[String],
     external: &[String],
 ) -> String {
+    for (key, text) in &facts.taken_back {
+        editor.remove_from_list(key, text);
+    }
     if !external.is_empty() {
         editor.add_to_list(
             "external_services",

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::Facts;
 use super::propose::Proposal;
-use super::{Facts, STAGE};
 use crate::report::{Report, Table};
 use crate::stages::ci::packages;
 
 /// The report of a run, without what was written.
-pub(super) fn report(proposal: &Proposal, facts: &Facts) -> Report {
-    let mut report = Report::empty(STAGE);
+pub(crate) fn report(stage: &str, proposal: &Proposal, facts: &Facts) -> Report {
+    let mut report = Report::empty(stage);
     report.tables.push(workers(proposal, facts));
     let left_out = &facts.survey.left_out;
     if !left_out.is_empty() {
