@@ -9,6 +9,7 @@ mod logs;
 mod migrate;
 mod preview;
 mod rollback;
+mod secrets;
 mod status;
 mod worker;
 
@@ -123,6 +124,8 @@ enum Verb {
     Rehearse(RehearseArgs),
     /// Put all workers back on the versions of an earlier release, at once
     Rollback(rollback::RollbackArgs),
+    /// Show where the secrets are, and give the workers new values: names are shown, values never
+    Secrets(secrets::SecretsArgs),
     /// Print the JSON Schema of pipeline.toml, for editors
     Schema,
     /// Say what is live: release, versions, health, schema, previews, and what differs from the repo
@@ -265,6 +268,7 @@ impl Verb {
             Verb::Ci(args) => args.has_a_plan(),
             Verb::Migrate(args) => args.has_a_plan(),
             Verb::Rollback(args) => args.has_a_plan(),
+            Verb::Secrets(args) => args.has_a_plan(),
             Verb::Deploy(_) | Verb::Preview(_) | Verb::Cleanup(_) | Verb::Tidy => true,
             _ => false,
         }
@@ -286,6 +290,7 @@ impl Verb {
             Verb::Logs(_) => "logs",
             Verb::Rehearse(_) => "rehearse",
             Verb::Rollback(_) => "rollback",
+            Verb::Secrets(_) => "secrets",
             Verb::Schema => "schema",
             Verb::Status(_) => "status",
             Verb::Tidy => "tidy",
@@ -319,6 +324,7 @@ impl Verb {
             Verb::Worker(args) => stages::worker::worker(ctx, &args.into()).map(Some),
             Verb::Rollback(args) => stages::rollback::rollback(ctx, &args.into()),
             Verb::Logs(args) => stages::logs::logs(ctx, &args.into()).map(|()| None),
+            Verb::Secrets(args) => stages::secrets::secrets(ctx, &args.into()).map(Some),
             Verb::Rehearse(args) => rehearse::rehearse(ctx, args.stop).map(Some),
         }
     }

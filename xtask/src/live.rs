@@ -15,6 +15,9 @@ pub use self::triggers::Triggers;
 use crate::error::Fail;
 use crate::tools::cloudflare::{ApiError, Cloudflare, encode};
 
+/// How the message of a version begins that only brings other secrets; the names follow, then the run.
+pub const SECRETS_MARK: &str = "xtask secrets ";
+
 /// How many workers are asked at the same time.
 const PARALLEL_MAX: usize = 8;
 
@@ -63,6 +66,32 @@ pub struct Made {
     pub with: Option<String>,
     /// `workers/message` of a deployment.
     pub message: Option<String>,
+}
+
+impl Version {
+    /// True for a version that this pipeline made to bring other secrets, and nothing else.
+    pub fn is_ours_for_secrets(&self) -> bool {
+        self.message
+            .as_deref()
+            .is_some_and(|message| message.starts_with(SECRETS_MARK))
+    }
+
+    /// True for a version that only came about because a secret was changed, here or elsewhere.
+    pub fn is_by_secret(&self) -> bool {
+        self.triggered_by.as_deref() == Some("secret") || self.is_ours_for_secrets()
+    }
+
+    /// The secrets that were set with it, as far as its message names them.
+    pub fn secrets_set(&self) -> impl Iterator<Item = &str> {
+        let message = self.message.as_deref().unwrap_or_default();
+        let names = message
+            .strip_prefix(SECRETS_MARK)
+            .and_then(|rest| rest.split(' ').next());
+        names
+            .unwrap_or_default()
+            .split(',')
+            .filter(|name| !name.is_empty())
+    }
 }
 
 impl Live {

@@ -166,6 +166,15 @@ fn only_account(cloudflare: &Cloudflare) -> anyhow::Result<String> {
 
 /// Masks every secret this run can know: the token and the declared secrets that are set.
 pub(crate) fn mask(env: &Env, workspace: Option<&Workspace>) -> Mask {
+    mask_with(env, workspace, std::iter::empty())
+}
+
+/// The same, with values that came from elsewhere.
+pub(crate) fn mask_with<'a>(
+    env: &'a Env,
+    workspace: Option<&'a Workspace>,
+    more: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Mask {
     let declared = workspace
         .into_iter()
         .flat_map(|workspace| &workspace.workers)
@@ -178,5 +187,6 @@ pub(crate) fn mask(env: &Env, workspace: Option<&Workspace>) -> Mask {
     ]
     .into_iter()
     .chain(declared);
-    Mask::new(names.filter_map(|name| Some((name, env.var(name)?))))
+    let known = names.filter_map(|name| Some((name, env.var(name)?)));
+    Mask::new(known.chain(more))
 }

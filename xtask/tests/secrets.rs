@@ -3,17 +3,12 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use base64::Engine as _;
 use serde_json::json;
 use support::World;
+use support::canary::{self, Watch, holds, leaking_files};
 
 const SITE_KEY: &str = "canary-one-7f3a9c\"quote\\and/slash";
 const API_KEY: &str = "canary-two-51be07 space+plus=equals";
@@ -21,112 +16,12 @@ const TOKEN: &str = "canary-three-token-0d94e2";
 
 /// What must be nowhere: each secret and the forms it may be written in.
 fn forms() -> Vec<String> {
-    let plain = [SITE_KEY, API_KEY, TOKEN];
-    let base64 = |value: &str| base64::engine::general_purpose::STANDARD.encode(value);
-    let in_json = |value: &str| {
-        serde_json::Value::from(value)
-            .to_string()
-            .trim_matches('"')
-            .to_owned()
-    };
-    let mut forms: Vec<String> = plain.iter().map(|value| (*value).to_owned()).collect();
-    forms.extend(
-        plain
-            .iter()
-            .map(|value| base64(value).trim_end_matches('=').to_owned()),
-    );
-    forms.extend(plain.iter().map(|value| in_json(value)));
-    // The beginning is enough: whatever was quoted or cut, it is still a leak.
-    forms.extend(plain.iter().map(|value| value[..16].to_owned()));
-    forms
-}
-
-fn holds(bytes: &[u8], form: &str) -> bool {
-    bytes
-        .windows(form.len())
-        .any(|window| window == form.as_bytes())
-}
-
-/// Watches the command lines of all processes until told to stop.
-struct Watch {
-    stop: Arc<AtomicBool>,
-    rounds: Arc<AtomicUsize>,
-    thread: Option<std::thread::JoinHandle<(BTreeSet<String>, BTreeSet<String>)>>,
-}
-
-impl Watch {
-    fn start() -> Watch {
-        let (stop, rounds) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicUsize::new(0)),
-        );
-        let thread = {
-            let (stop, rounds) = (Arc::clone(&stop), Arc::clone(&rounds));
-            std::thread::spawn(move || watch(&stop, &rounds))
-        };
-        Watch {
-            stop,
-            rounds,
-            thread: Some(thread),
-        }
-    }
-
-    /// The programs that were seen, and the command lines that leak.
-    fn end(mut self) -> (BTreeSet<String>, BTreeSet<String>) {
-        self.stop.store(true, Ordering::SeqCst);
-        let thread = self.thread.take().expect("it runs");
-        let seen = thread.join().expect("it ends");
-        assert!(self.rounds.load(Ordering::SeqCst) > 20, "too few samples");
-        seen
-    }
-}
-
-fn watch(stop: &AtomicBool, rounds: &AtomicUsize) -> (BTreeSet<String>, BTreeSet<String>) {
-    let forms = forms();
-    let (mut programs, mut leaks) = (BTreeSet::new(), BTreeSet::new());
-    while !stop.load(Ordering::SeqCst) {
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            if line.is_empty() {
-                continue;
-            }
-            let text = String::from_utf8_lossy(&line).replace('\0', " ");
-            if forms.iter().any(|form| holds(&line, form)) {
-                leaks.insert(text.clone());
-            }
-            for program in ["curl", "wrangler-dist/cli.js", "workerd"] {
-                if text.contains(program) {
-                    programs.insert(program.to_owned());
-                }
-            }
-        }
-        rounds.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    (programs, leaks)
-}
-
-/// Files below a folder that hold a secret in any form; links are not followed.
-fn leaking_files(folder: &Path, forms: &[String], found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let kind = entry.file_type().expect("it has one");
-        if kind.is_dir() {
-            leaking_files(&path, forms, found);
-        } else if kind.is_file() {
-            let bytes = fs::read(&path).unwrap_or_default();
-            if forms.iter().any(|form| holds(&bytes, form)) {
-                found.push(path);
-            }
-        }
-    }
+    canary::forms(&[SITE_KEY, API_KEY, TOKEN])
 }
 
 #[track_caller]
 fn no_leak(what: &str, text: &str) {
-    for form in forms() {
-        assert!(!text.contains(&form), "{what} shows {form:?}:\n{text}");
-    }
+    canary::no_leak(&forms(), what, text);
 }
 
 /// A world that plays production: a token of its own, and the resources that an account in use has.
@@ -171,7 +66,7 @@ fn no_secret_is_seen_anywhere() {
         &world.aside("output").display().to_string(),
     );
 
-    let watch = Watch::start();
+    let watch = Watch::start(forms());
     let good = world.run(["deploy", "--verbose", "--format", "json"]);
     world.edit(
         "workers/api/index.js",

@@ -348,6 +348,14 @@ mod tests {
             ]"#]]
         .assert_eq(&format!("{:#?}", seen.over()));
         assert_eq!(seen.warnings.len(), 1, "{:?}", seen.warnings);
+        // docs/deploy.md shows this.
+        expect![[r#"
+            live events of 1m
+            worker  requests  errors  exceptions  share
+            site    40        12      0           30.0 %
+            api     500       1       0           0.2 %
+            agent   2         1       0           50.0 %"#]]
+        .assert_eq(seen.table().expect("a table").text(80).trim_end());
         assert_eq!(seen.note(), "14 of 542 requests ended in an error");
     }
 

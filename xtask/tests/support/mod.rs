@@ -7,6 +7,7 @@
 )]
 #![expect(dead_code, reason = "each test binary uses its own part of this")]
 
+pub mod canary;
 pub mod cloud;
 mod loopback;
 pub mod redact;
@@ -252,12 +253,17 @@ impl World {
 
     /// The binary with arguments, not yet started.
     pub fn xtask(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program(&self.root, arguments);
+        command.arg("--root").arg(&self.root);
+        command
+    }
+
+    /// The binary with arguments in any folder, not yet started.
+    pub fn program(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command
             .args(arguments)
-            .arg("--root")
-            .arg(&self.root)
-            .current_dir(&self.root)
+            .current_dir(folder)
             .env_clear()
             .envs(&self.env)
             .stdin(Stdio::null())

@@ -69,9 +69,11 @@ impl<'a> Part<'a> {
         previous: &BTreeMap<String, String>,
     ) -> Part<'a> {
         let serving = live.serving().map(str::to_owned);
-        let ours = serving
-            .as_deref()
-            .and_then(|id| live.version(id)?.tag.as_deref())
+        let version = serving.as_deref().and_then(|id| live.version(id));
+        // One that only brought other secrets bears the tag of its release, and came after it was recorded.
+        let ours = version
+            .filter(|version| !version.is_ours_for_secrets())
+            .and_then(|version| version.tag.as_deref())
             .is_some_and(|tag| tag.ends_with(&format!("-{commit}")));
         let before = previous.get(&worker.config.name).cloned().filter(|_| ours);
         Part {

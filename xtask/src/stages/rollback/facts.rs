@@ -10,7 +10,7 @@ use crate::error::Fail;
 use crate::ledger::Database;
 use crate::ledger::lease::Holder;
 use crate::ledger::releases::{self, Record};
-use crate::live::{self, Live};
+use crate::live::{self, Live, Version};
 use crate::run::Outcome;
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::rollback::check::{self, Gap, Tags};
@@ -362,9 +362,7 @@ fn choose<'a, 'w>(
 /// recorded one.
 fn recorded(script: &str, live: &Live, top: Option<&Record>) -> Option<String> {
     let serving = live.serving()?;
-    let by_secret = live
-        .version(serving)
-        .is_some_and(|version| version.triggered_by.as_deref() == Some("secret"));
+    let by_secret = live.version(serving).is_some_and(Version::is_by_secret);
     let known = top.and_then(|record| record.versions.get(script));
     Some(match known {
         Some(known) if by_secret => known.clone(),

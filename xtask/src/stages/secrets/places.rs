@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::context::Ctx;
 use crate::github::Access;
-use crate::live::Live;
+use crate::live::{Live, Version};
 use crate::stages::tidy;
 use crate::tools::github::Kept;
 use crate::workspace::Workspace;
@@ -49,10 +49,18 @@ impl LiveSecrets {
         if !live.exists {
             return LiveSecrets::NoWorker;
         }
+        // One that was put back, or never promoted, is newer than what serves and says nothing of it.
+        let serving = live.serving();
+        let newer = |version: &&Version| Some(version.id.as_str()) != serving;
+        let set = |name: &String| {
+            let versions = live.versions.iter().skip_while(newer);
+            let mut those = versions.filter(|version| version.secrets_set().any(|set| set == name));
+            those.next().and_then(|version| version.made.at.clone())
+        };
         LiveSecrets::Has(
             live.secrets
                 .iter()
-                .map(|name| (name.clone(), None))
+                .map(|name| (name.clone(), set(name)))
                 .collect(),
         )
     }
