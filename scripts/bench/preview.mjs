@@ -101,7 +101,8 @@ class Bench {
   rewrite(named, ids) {
     for (const [file, text] of this.written) {
       let config = text.replace(/"?routes"?\s*[=:]\s*\[[^\]]*\],?/, "").replace(/crons = \[[^\]]*\]/, "crons = []");
-      config = config.replace(/^(\s*"?name"?\s*([=:])\s*"[^"]+",?)/m, (line, name, sign) => (sign === "=" ? `${name}\nworkers_dev = true` : `${name}\n"workers_dev": true,`));
+      // Two of them say so already.
+      if (!/workers_dev/.test(config)) config = config.replace(/^(\s*"?name"?\s*([=:])\s*"[^"]+",?)/m, (line, name, sign) => (sign === "=" ? `${name}\nworkers_dev = true` : `${name}\n"workers_dev": true,`));
       for (const name of [DATABASE.name, ...BUCKETS, ...WORKERS.map(({ script }) => script)]) config = config.replaceAll(`"${name}"`, `"${named(name)}"`);
       config = config.replaceAll(DATABASE.id, ids.database).replaceAll(NAMESPACE.id, ids.namespace);
       fs.writeFileSync(file, config);
