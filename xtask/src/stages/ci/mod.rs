@@ -63,7 +63,7 @@ pub fn ci(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         Some(folder) => shard::gather(folder)?,
         None => check(ctx, options)?,
     };
-    if let Some(path) = &options.junit {
+    if let Some(path) = options.junit.as_ref().filter(|_| !ctx.dry_run) {
         report.write_junit(&ctx.ui, &ctx.env.cwd.join(path))?;
     }
     Ok(report)
