@@ -523,7 +523,6 @@ export default { fetch(request, env) { return env.COUNTER.getByName('one').fetch
     };
     assert_eq!(stored(&cloud), 1);
     cloud.wrangler(&project, &["delete", "--force"]).ok();
-    assert_eq!(stored(&cloud), 0, "its objects are deleted with a Worker");
     assert_eq!(cloud.get(host, "/").status, 404);
     cloud.wrangler(&project, &["deploy"]).ok();
     assert_eq!(
@@ -531,6 +530,8 @@ export default { fetch(request, env) { return env.COUNTER.getByName('one').fetch
         "1",
         "a new Worker has new objects"
     );
+    // The files go when the next world is applied: that answer came from it.
+    assert_eq!(stored(&cloud), 0, "its objects are deleted with a Worker");
 }
 
 #[test]
