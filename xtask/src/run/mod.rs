@@ -168,12 +168,16 @@ impl Outcome {
         self.failures().filter_map(|step| step.exit).max()
     }
 
-    /// The same with failures that are being repaired as warnings: they stay visible.
+    /// The same with failures that are being repaired as warnings: they stay visible. What did not start because of them is
+    /// left to the repair.
     #[must_use]
     pub fn repaired(mut self) -> Outcome {
-        let failed = self.steps.iter_mut();
-        for step in failed.filter(|step| step.status == Status::Failed) {
-            step.status = Status::Warning;
+        for step in &mut self.steps {
+            step.status = match step.status {
+                Status::Failed => Status::Warning,
+                Status::Blocked | Status::Cancelled => Status::Skipped,
+                other => other,
+            };
         }
         self
     }

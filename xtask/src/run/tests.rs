@@ -122,6 +122,10 @@ fn the_first_failure_stops_the_run() {
     assert!(!outcome.ok());
     assert_eq!(outcome.exit(), Some(Exit::Remote));
     assert_eq!(outcome.failures().count(), 1);
+    // Once a later run does what this one did not, only a warning is left of it.
+    let repaired = outcome.repaired();
+    assert!(repaired.ok());
+    assert_eq!(repaired.warnings().count(), 1);
 }
 
 #[test]

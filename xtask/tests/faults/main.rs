@@ -86,6 +86,8 @@ impl Sweep for Deploy {
             "update PUT /workers/scripts/sweep-alpha/schedules 1 500-from-then-on",
             // All promoted, nothing recorded: the record must bear the id of the versions' tag.
             "update POST /workers/scripts/sweep-alpha/deployments 2 kill-after",
+            // A Worker that was created although the answer was lost: what waited for it was left to the next round, not failed.
+            "first PUT /workers/scripts/sweep-beta 1 drop-after",
         ]
     }
 
