@@ -2,15 +2,7 @@
 # Cold `ci` of this repo: against the same commands one after the other, and against the least time they can take. The work
 # is in ci.mjs; this finds Node and sees to it that the packages and the program are there.
 set -euo pipefail
+. "$(dirname "$0")/common.sh"
 
-repo="$(cd "$(dirname "$0")/../.." && pwd)"
-cd "$repo"
-[ -f node_modules/wrangler/wrangler-dist/cli.js ] || npm ci --ignore-scripts >&2
-export PATH="$repo/node_modules/.bin:$PATH"
-cargo build --quiet --package xtask
-target="${CARGO_TARGET_DIR:-$repo/target}"
-
-# The bounds are stated for two cores.
-pin=()
-if command -v taskset > /dev/null && [ "$(getconf _NPROCESSORS_ONLN)" -gt 2 ]; then pin=(taskset --cpu-list 0,1); fi
-exec ${pin[@]+"${pin[@]}"} node scripts/bench/ci.mjs --repo "$repo" --programs "$target/debug" "$@"
+prepare xtask
+on_two_cores node scripts/bench/ci.mjs --repo "$repo" --programs "$(programs)" "$@"
