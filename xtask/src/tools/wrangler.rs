@@ -172,10 +172,7 @@ impl Wrangler {
                 ("CI", "true".to_owned()),
                 ("CLOUDFLARE_API_BASE_URL", self.api.clone()),
                 ("CLOUDFLARE_ACCOUNT_ID", self.account.clone()),
-                (
-                    "NODE_COMPILE_CACHE",
-                    self.state.join("cache/node").display().to_string(),
-                ),
+                (node::CODE_CACHE, node::code_cache(&self.state)),
                 ("NO_COLOR", "1".to_owned()),
                 ("WRANGLER_HIDE_BANNER", "true".to_owned()),
                 ("WRANGLER_SEND_ERROR_REPORTS", "false".to_owned()),

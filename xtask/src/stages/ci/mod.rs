@@ -29,14 +29,12 @@ pub use crate::stages::ci::shard::Shard;
 use crate::stages::ci::sizes::Sizes;
 use crate::tools::cloudflare::PRODUCTION_API;
 use crate::tools::git::Git;
-use crate::tools::local_cloud;
 use crate::tools::wrangler::Wrangler;
+use crate::tools::{local_cloud, node};
 use crate::workspace::{Worker, Workspace};
 
 /// The cache may grow to this size.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
-/// Where Node keeps compiled code, for all programs of a run: <https://nodejs.org/api/module.html#module-compile-cache>.
-const CODE_CACHE: &str = "NODE_COMPILE_CACHE";
 
 /// The flags of `ci`.
 #[derive(Clone, Debug, Default)]
@@ -141,13 +139,10 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
 fn environment(ctx: &Ctx, facts: &facts::Facts) -> Env {
     let env = ctx.env.clone().with("PATH", &facts.path);
     // Compiling the test runner's own code is a sixth of a small test run, and every worker's run does it again.
-    if env.var(CODE_CACHE).is_some() {
+    if env.var(node::CODE_CACHE).is_some() {
         return env;
     }
-    env.with(
-        CODE_CACHE,
-        ctx.state().join("cache/node").display().to_string(),
-    )
+    env.with(node::CODE_CACHE, node::code_cache(&ctx.state()))
 }
 
 fn run(
