@@ -164,10 +164,8 @@ fn names(todo: &[Apply], one: &Apply) -> bool {
 
 /// Adds a run to those before. One whose failures are being repaired counts them as warnings: they stay visible.
 pub(super) fn keep(mut outcome: Outcome, repaired: bool, done: &mut Done) {
-    for step in outcome.steps.iter_mut().filter(|_| repaired) {
-        if step.status == Status::Failed {
-            step.status = Status::Warning;
-        }
+    if repaired {
+        outcome = outcome.repaired();
     }
     match &mut done.outcome {
         Some(all) => all.merge(outcome),

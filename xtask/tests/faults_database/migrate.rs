@@ -91,7 +91,9 @@ impl Sweep for Migrate {
     }
 
     fn regressions(&self) -> &'static [&'static str] {
-        &[]
+        // The answer of the first file was lost, it was there all the same, and the file that waited for it still counted as
+        // blocked: everything was applied, and exit 1.
+        &["up POST /d1/database/*/query 9 drop-after"]
     }
 
     fn sample(&self) -> (usize, Duration) {

@@ -14,7 +14,7 @@ use crate::ledger::migrations::{self, Files};
 use crate::live::{self, Live};
 use crate::plan::Plan;
 use crate::preview::{Key, Resources, names};
-use crate::run::{Outcome, Runner, Status};
+use crate::run::{Outcome, Runner};
 use crate::stages::effects::Effects;
 use crate::stages::preview::facts::Subject;
 use crate::stages::preview::found::{self, Found};
@@ -287,12 +287,8 @@ impl<'a> Making<'a> {
 
     /// Adds a run to the report. One whose failures are being repaired counts them as warnings: they stay visible.
     pub(super) fn keep(&mut self, mut outcome: Outcome, repaired: bool) {
-        let failed = outcome
-            .steps
-            .iter_mut()
-            .filter(|step| step.status == Status::Failed);
-        for step in failed.filter(|_| repaired) {
-            step.status = Status::Warning;
+        if repaired {
+            outcome = outcome.repaired();
         }
         match &mut self.outcome {
             Some(all) => all.merge(outcome),
