@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use expect_test::expect;
 use serde_json::{Value, json};
 use support::{Run, World};
 
@@ -100,9 +101,41 @@ fn ill_in_public(code: &str) -> String {
     code.replacen(HEALTH, &format!("{ill}{HEALTH}"), 1)
 }
 
+/// The way back of one worker is closed: the tables say what each worker serves then, wherever they are read.
+fn what_serves_is_told_when_it_could_not_be_put_back(world: &mut World, before: &Live) {
+    let summary = world.aside("summary.md");
+    world.set("GITHUB_STEP_SUMMARY", &summary.display().to_string());
+    // The first deployment stages the site, the second promotes it.
+    let path = "small-site/deployments$";
+    let action = json!({"status": 500});
+    world.fault(json!({"method": "POST", "path": path, "nth": 3, "count": 1000, "action": action}));
+    let run = world.run(["deploy"]).exits(4);
+    world.clear_faults();
+    world.unset("GITHUB_STEP_SUMMARY");
+    let (now, ill) = (live(world), world.serving("small-site"));
+    assert_eq!(now.splits[1..], before.splits[1..], "{run}");
+    assert_ne!(now.splits[0], before.splits[0], "{run}");
+    expect![[r#"
+        workers
+        worker  version   change     url
+        site    [version]  promoted   http://small.example.localhost:[port]
+        agent   [version]  as before  http://small-agent.test.localhost:[port]
+        api     [version]  as before  http://small-api.test.localhost:[port]"#]]
+    .assert_eq(&world.redact(run.workers()));
+    let report = run.report("deploy");
+    let tables = report["tables"].as_array().expect("tables");
+    let workers = tables.iter().find(|table| table["title"] == "workers");
+    let rows = &workers.expect("the table")["rows"];
+    assert_eq!(rows[0]["version"], ill[..8], "{report}");
+    assert_eq!(rows[0]["change"], "promoted", "{report}");
+    let summary = std::fs::read_to_string(summary).expect("written");
+    let row = format!("| site | {} | promoted |", &ill[..8]);
+    assert!(summary.contains(&row), "{summary}");
+}
+
 #[test]
 fn a_release_that_is_ill_in_public_is_put_back_with_its_triggers() {
-    let (world, before) = changed_world();
+    let (mut world, before) = changed_world();
     let good = world.read(SITE);
     world.edit(SITE, &ill_in_public(&good));
     let config = "workers/site/wrangler.toml";
@@ -124,6 +157,7 @@ fn a_release_that_is_ill_in_public_is_put_back_with_its_triggers() {
         world.query("SELECT * FROM xtask_lease"),
         Vec::<Value>::new()
     );
+    what_serves_is_told_when_it_could_not_be_put_back(&mut world, &before);
 
     // The repaired release takes the new triggers along.
     world.edit(SITE, &good);

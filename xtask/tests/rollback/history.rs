@@ -1,5 +1,6 @@
 //! Rollback after rollback, a part of the workers, changed secrets, a list: no database schema stands in the way.
 
+use expect_test::expect;
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -232,6 +233,13 @@ fn a_worker_that_cannot_be_flipped_takes_the_others_back() {
         .says("site: serves")
         .says("it carries on from here");
     assert_ne!(live(&world), lives[2], "{run}");
+    expect![[r#"
+        workers
+        worker  version   change       url
+        site    [version]  rolled back  https://small.example
+        agent   [version]  unchanged    http://small-agent.test.localhost:[port]
+        api     [version]  as before    http://small-api.test.localhost:[port]"#]]
+    .assert_eq(&world.redact(run.workers()));
     world.clear_faults();
     let run = world.run(["rollback"]).exits(0);
     assert_eq!(live(&world), lives[1], "{run}");

@@ -588,6 +588,13 @@ impl Run {
             .unwrap_or(text.len());
         text[..end].trim_end()
     }
+
+    /// The table of the workers at the end.
+    pub fn workers(&self) -> &str {
+        let start = self.stderr.find("workers\nworker").unwrap_or_default();
+        let text = &self.stderr[start..];
+        &text[..text.find("\n\n").unwrap_or(text.len())]
+    }
 }
 
 impl fmt::Display for Run {

@@ -10,6 +10,7 @@ use crate::run::Status;
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, short};
+use crate::stages::deploy::serving::shares;
 use crate::stages::deploy::triggers;
 use crate::tools::wrangler::Wrangler;
 
@@ -317,21 +318,16 @@ impl Release<'_> {
                 ));
             }
         };
-        let serves: Vec<&(String, u8)> = split.iter().filter(|(_, share)| *share > 0).collect();
+        let mut serves = split;
+        serves.retain(|(_, share)| *share > 0);
         if let [(only, _)] = serves.as_slice()
             && Some(only) == part.base.as_ref()
         {
             return None;
         }
-        let shares: Vec<String> = serves
-            .iter()
-            .map(|(id, share)| format!("{} at {share} %", short(id)))
-            .collect();
-        Some(format!(
-            "{}: serves {} instead of {wanted}",
-            part.name(),
-            shares.join(" and ")
-        ))
+        let shares = shares(&serves);
+        let name = part.name();
+        Some(format!("{name}: serves {shares} instead of {wanted}"))
     }
 
     /// Runs every step of a plan, whatever becomes of the others.

@@ -7,6 +7,7 @@ pub(in crate::stages) mod placeholder;
 pub(in crate::stages) mod plans;
 mod record;
 pub(in crate::stages) mod release;
+pub(in crate::stages) mod serving;
 #[cfg(test)]
 mod tests;
 pub(in crate::stages) mod triggers;

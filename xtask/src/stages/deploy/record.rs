@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::error::Fail;
+use crate::error::{Exit, Fail, exit_of};
 use crate::ledger::releases::{self, Record, Status};
 use crate::live;
 use crate::migrate;
@@ -12,7 +12,7 @@ use crate::report::{Report, Table};
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::plans::{self, STAGE};
 use crate::stages::deploy::release::{Release, holder, short};
-use crate::stages::deploy::triggers;
+use crate::stages::deploy::{serving, triggers};
 use crate::watch;
 
 impl Release<'_> {
@@ -231,7 +231,10 @@ impl Release<'_> {
             ),
         }
         report.tables.extend(self.migrated.table());
-        report.tables.push(self.workers_table(ending.is_ok()));
+        report.tables.push(match &ending {
+            Ok(()) => self.workers_table(),
+            Err(error) => self.serving_table(exit_of(error) == Exit::Partial),
+        });
         report.tables.extend(self.seen.table());
         if let Err(error) = ending {
             self.ctx.fail(&mut report, error)?;
@@ -239,29 +242,29 @@ impl Release<'_> {
         Ok(report)
     }
 
-    fn workers_table(&self, ok: bool) -> Table {
+    fn workers_table(&self) -> Table {
         let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
         for part in &self.parts {
-            let version = if ok {
-                part.version.as_deref().or(part.base.as_deref())
-            } else {
-                part.base.as_deref()
+            let version = part.version.as_deref().or(part.base.as_deref());
+            let url = self.shown_url(part, &part.wanted);
+            table.row([part.name(), version.map_or("-", short), word(part), &url]);
+        }
+        table
+    }
+
+    /// Not what was meant: what is there.
+    fn serving_table(&self, part_way: bool) -> Table {
+        let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
+        let now = serving::look(&self.target.cloudflare, &self.parts, part_way);
+        for (part, now) in self.parts.iter().zip(now) {
+            // What an interrupted run of this commit put live is known before this one has built anything.
+            let (meant, word) = match part.interrupted() {
+                true => (part.live.serving(), "promoted"),
+                false => (part.version.as_deref(), word(part)),
             };
-            let change = match &part.change {
-                _ if !ok => "as before",
-                Change::Unchanged => "unchanged",
-                Change::Reuse(_) => "promoted",
-                Change::Upload if part.is_new() => "new",
-                Change::Upload => "uploaded",
-                Change::Immediate => "deployed",
-            };
-            let triggers = if ok {
-                &part.wanted
-            } else {
-                &part.live.triggers
-            };
-            let url = self.shown_url(part, triggers);
-            table.row([part.name(), version.map_or("-", short), change, &url]);
+            let change = now.change(part.base.as_deref(), meant, word);
+            let url = self.shown_url(part, now.triggers(part));
+            table.row([part.name(), &now.shown(), change, &url]);
         }
         table
     }
@@ -365,5 +368,16 @@ impl Release<'_> {
         plan.then(self.build_plan());
         files.into_iter().for_each(|phase| plan.then(phase));
         Ok(refusals)
+    }
+}
+
+/// What happens to a worker, in a word.
+fn word(part: &Part<'_>) -> &'static str {
+    match &part.change {
+        Change::Unchanged => "unchanged",
+        Change::Reuse(_) => "promoted",
+        Change::Upload if part.is_new() => "new",
+        Change::Upload => "uploaded",
+        Change::Immediate => "deployed",
     }
 }

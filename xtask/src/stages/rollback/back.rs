@@ -6,6 +6,7 @@ use crate::error::Fail;
 use crate::live::{self, Triggers};
 use crate::stages::deploy::part::Part;
 use crate::stages::deploy::release::short;
+use crate::stages::deploy::serving::shares;
 use crate::stages::rollback::carry::ROUNDS_MAX;
 use crate::stages::rollback::facts::Rollback;
 use crate::stages::rollback::history::shown;
@@ -96,11 +97,7 @@ impl Rollback<'_> {
         let wanted = part.base.as_deref().map_or("nothing", short);
         match live::read_split(&self.target.cloudflare, part.script()) {
             Ok(split) => {
-                let shares: Vec<String> = split
-                    .iter()
-                    .map(|(id, share)| format!("{} at {share} %", short(id)))
-                    .collect();
-                let shares = shares.join(" and ");
+                let shares = shares(&split);
                 format!("{}: serves {shares} instead of {wanted}", part.name())
             }
             Err(error) => format!(

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use crate::error::{Exit, exit_of};
 use crate::ledger::lease::Holder;
 use crate::ledger::releases::{self, Record, Status};
-use crate::live::{self, Triggers};
+use crate::live::Triggers;
 use crate::plan::Plan;
 use crate::report::{Report, Table};
-use crate::stages::deploy::part::Part;
 use crate::stages::deploy::release::short;
+use crate::stages::deploy::serving;
 use crate::stages::rollback::facts::{self, Rollback};
 use crate::stages::rollback::history::shown;
 use crate::stages::rollback::plans::{self, STAGE};
@@ -18,6 +18,8 @@ use crate::watch;
 
 /// The fact that names the file of a post-mortem.
 pub(super) const POSTMORTEM: &str = "post-mortem";
+/// What happened to a worker that serves the target's version.
+const ROLLED_BACK: &str = "rolled back";
 
 impl Rollback<'_> {
     /// Writes the record of this rollback, as one that has not ended.
@@ -152,14 +154,9 @@ impl Rollback<'_> {
                 report.outputs.push(("postmortem", value.clone()));
             }
         }
-        let in_place = match &ending {
-            Ok(()) => true,
-            Err(error) => exit_of(error) == Exit::Check,
-        };
-        report.tables.push(match in_place {
-            true => self.workers_table(|part| part.version.clone()),
-            // Not what was meant: what is there.
-            false => self.workers_table(|part| self.serving(part)),
+        report.tables.push(match &ending {
+            Ok(()) => self.workers_table(),
+            Err(error) => self.serving_table(exit_of(error) == Exit::Partial),
         });
         report.tables.extend(self.seen.table());
         if let Err(error) = ending {
@@ -168,36 +165,29 @@ impl Rollback<'_> {
         Ok(report)
     }
 
-    /// The one version a worker serves now, as the cloud says.
-    fn serving(&self, part: &Part<'_>) -> Option<String> {
-        let split = live::read_split(&self.target.cloudflare, part.script()).ok()?;
-        match &split[..] {
-            [(version, _)] => Some(version.clone()),
-            _ => None,
-        }
-    }
-
-    fn workers_table(&self, serving: impl Fn(&Part<'_>) -> Option<String>) -> Table {
+    fn workers_table(&self) -> Table {
         let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
         for part in &self.parts {
-            let version = serving(part);
-            let goes_back = version == part.version;
-            let change = match (version == part.base, goes_back) {
-                _ if version.is_none() && (part.version.is_some() || part.base.is_some()) => {
-                    "not known"
-                }
-                (true, true) => "unchanged",
-                (true, false) => "as before",
-                (false, true) => "rolled back",
-                (false, false) => "another one",
+            let change = match part.version == part.base {
+                true => "unchanged",
+                false => ROLLED_BACK,
             };
-            let triggers = match goes_back {
-                true => &part.wanted,
-                false => &part.live.triggers,
-            };
-            let url = self.url(part, triggers).unwrap_or_else(|| "-".to_owned());
-            let version = version.as_deref().map_or("-", short);
-            table.row([part.name(), version, change, &url]);
+            let version = part.version.as_deref().map_or("-", short);
+            let url = self.url(part, &part.wanted);
+            table.row([part.name(), version, change, url.as_deref().unwrap_or("-")]);
+        }
+        table
+    }
+
+    /// Not what was meant: what is there.
+    fn serving_table(&self, part_way: bool) -> Table {
+        let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
+        let now = serving::look(&self.target.cloudflare, &self.parts, part_way);
+        for (part, now) in self.parts.iter().zip(now) {
+            let change = now.change(part.base.as_deref(), part.version.as_deref(), ROLLED_BACK);
+            let url = self.url(part, now.triggers(part));
+            let url = url.as_deref().unwrap_or("-");
+            table.row([part.name(), &now.shown(), change, url]);
         }
         table
     }
