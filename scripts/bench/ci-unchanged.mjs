@@ -3,11 +3,9 @@
 
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 
-import { advisories, check, commit, copyRepo, median, plainEnv, say, table, timed } from "./common.mjs";
+import { advisories, bench, check, commit, copyRepo, cores, inTurns, median, plainEnv, readFlags, say, table, timed } from "./common.mjs";
 
 const BOUND = 0.7;
 const SIDES = {
@@ -18,30 +16,18 @@ const SIDES = {
   bare: "xtask ci, without cargo",
 };
 
-const { values: flags } = parseArgs({
-  options: {
-    repo: { type: "string" },
-    turbo: { type: "string" },
-    rounds: { type: "string", default: "15" },
-    "no-bound": { type: "boolean", default: false },
-  },
-});
-const ROUNDS = Number(flags.rounds);
+const flags = readFlags(15, { turbo: { type: "string" } });
 const SHIM = path.resolve(path.dirname(flags.turbo), "../../../turbo/bin/turbo");
 
-const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-unchanged-"));
-const service = await advisories();
-const env = { ...plainEnv(), CI: "true", npm_config_registry: service.address, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" };
-
 /** Our side: the repo, where everything has passed once. */
-function ourRepo() {
+function ourRepo(work) {
   const root = copyRepo(flags.repo, path.join(work, "ours"));
   fs.utimesSync(path.join(root, "package-lock.json"), 1e9, 1e9);
   return root;
 }
 
 /** The other side: the same repo with the steps of `ci` as scripts and tasks of turbo. */
-function theirRepo(plan) {
+function theirRepo(work, plan) {
   const root = copyRepo(flags.repo, path.join(work, "theirs"));
   const packages = new Map();
   const tasks = {};
@@ -86,7 +72,7 @@ function inputsOfRoot(id) {
 function print(runs, count) {
   const of = (side, what) => median(runs[side].map((run) => run[what]));
   const ms = (value) => `${value.toFixed(0)} ms`;
-  console.log(`\nunchanged tree, ${count} tasks, medians of ${ROUNDS} rounds, ${os.availableParallelism()} cores of ${os.cpus().length}\n`);
+  console.log(`\nunchanged tree, ${count} tasks, medians of ${flags.rounds} rounds, ${cores()}\n`);
   table(Object.entries(SIDES).map(([side, name]) => [name, ms(of(side, "wall")), ms(of(side, "cpu"))]), ["", "wall", "CPU"]);
   const ratio = (one, other) => of(one, "wall") / of(other, "wall");
   for (const other of ["shim", "turbo"]) console.log(`(cargo xtask ci / ${SIDES[other]}: ${ratio("xtask", other).toFixed(2)})`);
@@ -94,12 +80,13 @@ function print(runs, count) {
   return check("cargo xtask ci / npx turbo run, wall", ratio("xtask", "npx"), BOUND);
 }
 
-try {
-  const ours = ourRepo();
+await bench("unchanged", flags, async (work) => {
+  const env = { ...plainEnv(), CI: "true", npm_config_registry: await advisories(), TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" };
+  const ours = ourRepo(work);
   const target = process.env.CARGO_TARGET_DIR ?? path.join(flags.repo, "target");
   const program = path.join(target, "debug/xtask");
   const plan = JSON.parse(execFileSync(program, ["ci", "--root", ours, "--dry-run", "--format", "json"], { env, encoding: "utf8" }));
-  const theirs = theirRepo({ ...plan, root: fs.realpathSync(ours) });
+  const theirs = theirRepo(work, { ...plan, root: fs.realpathSync(ours) });
   const count = plan.steps.filter(({ action, done }) => action.kind === "command" && !done).length;
   const turbo = ["run", ...theirs.tasks, "--output-logs=errors-only"];
   const sides = {
@@ -115,19 +102,6 @@ try {
   if (!all.said.includes(`${count} cached, ${count} total`)) throw new Error(`turbo has not all of ${count} tasks cached:\n${all.said}`);
   const again = timed(sides.bare.command, { ...sides.bare, env });
   if (!again.said.includes(`${count} cached`)) throw new Error(`xtask has not all of ${count} steps cached:\n${again.said}`);
-  const runs = Object.fromEntries(Object.keys(sides).map((side) => [side, []]));
-  for (let round = 0; round < ROUNDS; round++) {
-    // Another order each round: a machine that gets slower or faster favours nobody.
-    const names = Object.keys(sides);
-    for (const side of names.map((_, index) => names[(index + round) % names.length])) {
-      runs[side].push(timed(sides[side].command, { ...sides[side], env }));
-    }
-  }
-  process.exitCode = print(runs, count) || flags["no-bound"] ? 0 : 1;
-} catch (error) {
-  say(`error: ${error.stack ?? error}`);
-  process.exitCode = 2;
-} finally {
-  service.end();
-  fs.rmSync(work, { recursive: true, force: true });
-}
+  const runs = await inTurns(Object.keys(sides), flags, (side) => timed(sides[side].command, { ...sides[side], env }));
+  return print(runs, count);
+});

@@ -5,46 +5,72 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 
-import { advisories, check, copyRepo, median, plainEnv, say, seconds, table, timed } from "./common.mjs";
+import { advisories, bench, check, copyRepo, cores, inTurns, median, plainEnv, readFlags, say, seconds, table, timed } from "./common.mjs";
 
 const PLAIN_BOUND = 0.6;
 const LEAST_BOUND = 1.15;
 
-const { values: flags } = parseArgs({
-  options: {
-    repo: { type: "string" },
-    programs: { type: "string" },
-    rounds: { type: "string", default: "3" },
-    "no-bound": { type: "boolean", default: false },
-  },
-});
-const ROUNDS = Number(flags.rounds);
-const cores = os.availableParallelism();
+const flags = readFlags(3);
 
-const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-ci-"));
-const root = copyRepo(flags.repo, path.join(work, "repo"));
-// A copy is newer than what is installed.
-fs.utimesSync(path.join(root, "package-lock.json"), 1e9, 1e9);
-const service = await advisories();
-const env = { ...plainEnv(), CI: "true", npm_config_registry: service.address };
-const xtask = (...args) => [path.join(flags.programs, "xtask"), "ci", "--root", root, ...args];
+class Ci {
+  constructor(root, registry) {
+    this.root = root;
+    this.env = { ...plainEnv(), CI: "true", npm_config_registry: registry };
+    this.command = [path.join(flags.programs, "xtask"), "ci", "--root", root];
+    this.steps = this.commands();
+  }
 
-/** As on a fresh machine: no results, no compiled code. */
-function forget() {
-  fs.rmSync(path.join(root, ".xtask"), { recursive: true, force: true });
-}
+  /** The steps with a program of their own, as `ci` would run them. */
+  commands() {
+    const [program, ...args] = this.command;
+    const plan = JSON.parse(execFileSync(program, [...args, "--dry-run", "--format", "json"], { cwd: this.root, env: this.env, encoding: "utf8" }));
+    const own = plan.steps.filter((step) => step.action.kind === "command" && !step.done);
+    const bin = [path.dirname(own.find((step) => step.id.startsWith("build ")).action.program), path.join(this.root, "node_modules/.bin")];
+    return own.map(({ id, needs, action: command }) => ({
+      id, needs, cwd: command.cwd, argv: [command.program, ...command.argv],
+      env: { ...this.env, PATH: [...bin, this.env.PATH].join(":"), ...command.env },
+    }));
+  }
 
-/** The steps with a program of their own, as `ci` would run them. */
-function commands() {
-  const plan = JSON.parse(execFileSync(xtask()[0], [...xtask().slice(1), "--dry-run", "--format", "json"], { cwd: root, env, encoding: "utf8" }));
-  const own = plan.steps.filter((step) => step.action.kind === "command" && !step.done);
-  const bin = [path.dirname(own.find((step) => step.id.startsWith("build ")).action.program), path.join(root, "node_modules/.bin")];
-  return own.map(({ id, needs, action: command }) => ({
-    id, needs, cwd: command.cwd, argv: [command.program, ...command.argv],
-    env: { ...env, PATH: [...bin, env.PATH].join(":"), ...command.env },
-  }));
+  /** As on a fresh machine: no results, no compiled code. */
+  forget() {
+    fs.rmSync(path.join(this.root, ".xtask"), { recursive: true, force: true });
+  }
+
+  plain() {
+    return this.inTurn(this.steps.map(asWritten));
+  }
+
+  alone() {
+    return this.inTurn(this.steps);
+  }
+
+  /** Commands one after the other: each step's wall time, and the sums. */
+  inTurn(steps) {
+    this.forget();
+    for (const folder of ["wrangler", "reports/vitest", "cache/node"]) fs.mkdirSync(path.join(this.root, ".xtask", folder), { recursive: true });
+    const walls = new Map();
+    const total = { wall: 0, cpu: 0, walls };
+    for (const step of steps) {
+      const { wall, cpu } = timed(step.argv, step);
+      walls.set(step.id, wall);
+      total.wall += wall;
+      total.cpu += cpu;
+    }
+    return total;
+  }
+
+  ours() {
+    this.forget();
+    const spent = timed([...this.command, "--keep-going"], { cwd: this.root, env: this.env });
+    const report = JSON.parse(fs.readFileSync(path.join(this.root, ".xtask/reports/ci.json"), "utf8"));
+    const passed = report.steps.filter(({ status }) => status === "passed").map(({ id }) => id);
+    const missing = this.steps.filter(({ id }) => !passed.includes(id));
+    if (missing.length) throw new Error(`not run by xtask: ${missing.map(({ id }) => id).join(", ")}`);
+    spent.walls = new Map(report.steps.map(({ id, duration_ms }) => [id, duration_ms]));
+    return spent;
+  }
 }
 
 /** A step's command as a workflow writes it: the tool through npx, without a code cache. */
@@ -53,32 +79,6 @@ function asWritten({ id, cwd, argv, env: { NODE_COMPILE_CACHE: _, ...env } }) {
   if (first?.endsWith("wrangler/wrangler-dist/cli.js")) return { id, cwd, env, argv: ["npx", "wrangler", ...rest] };
   if (path.basename(program) === "bash") return { id, cwd, env, argv: [...argv.slice(0, -1), `npx ${argv.at(-1)}`] };
   return { id, cwd, env, argv };
-}
-
-/** The commands one after the other: each step's wall time, and the sums. */
-function inTurn(steps) {
-  forget();
-  for (const folder of ["wrangler", "reports/vitest", "cache/node"]) fs.mkdirSync(path.join(root, ".xtask", folder), { recursive: true });
-  const walls = new Map();
-  const total = { wall: 0, cpu: 0, walls };
-  for (const step of steps) {
-    const { wall, cpu } = timed(step.argv, step);
-    walls.set(step.id, wall);
-    total.wall += wall;
-    total.cpu += cpu;
-  }
-  return total;
-}
-
-function ours(steps) {
-  forget();
-  const spent = timed(xtask("--keep-going"), { cwd: root, env });
-  const report = JSON.parse(fs.readFileSync(path.join(root, ".xtask/reports/ci.json"), "utf8"));
-  const passed = report.steps.filter(({ status }) => status === "passed").map(({ id }) => id);
-  const missing = steps.filter(({ id }) => !passed.includes(id));
-  if (missing.length) throw new Error(`not run by xtask: ${missing.map(({ id }) => id).join(", ")}`);
-  spent.walls = new Map(report.steps.map(({ id, duration_ms }) => [id, duration_ms]));
-  return spent;
 }
 
 /** The longest way through the steps' needs, each as long as it took alone. */
@@ -91,9 +91,9 @@ function longestChain(steps, walls) {
 function print(steps, runs) {
   const of = (side, what) => median(runs[side].map((run) => run[what]));
   const chain = median(runs.alone.map(({ walls }) => longestChain(steps, walls)));
-  const share = of("alone", "cpu") / cores;
+  const share = of("alone", "cpu") / os.availableParallelism();
   const least = Math.max(chain, share);
-  console.log(`\ncold ci of this repo, medians of ${ROUNDS} rounds, ${cores} cores of ${os.cpus().length}\n`);
+  console.log(`\ncold ci of this repo, medians of ${flags.rounds} rounds, ${cores()}\n`);
   table([
     ["a plain workflow: npx, one after the other", `${seconds(of("plain", "wall"))} s`, `${seconds(of("plain", "cpu"))} s`],
     ["the processes of xtask ci, one after the other", `${seconds(of("alone", "wall"))} s`, `${seconds(of("alone", "cpu"))} s`],
@@ -108,25 +108,15 @@ function print(steps, runs) {
   return check("xtask ci / max(longest chain, CPU / cores), wall", of("ours", "wall") / least, LEAST_BOUND) && holds;
 }
 
-try {
-  const steps = commands();
-  const sides = { plain: () => inTurn(steps.map(asWritten)), alone: () => inTurn(steps), ours: () => ours(steps) };
-  const order = Object.keys(sides);
-  const runs = { plain: [], alone: [], ours: [] };
-  for (let round = 1; round <= ROUNDS; round++) {
-    // The order changes, so that a machine that gets slower or faster favours nobody.
-    for (const side of order) {
-      const spent = sides[side]();
-      runs[side].push(spent);
-      say(`round ${round}: ${side} wall ${seconds(spent.wall)} s, CPU ${seconds(spent.cpu)} s`);
-    }
-    order.reverse();
-  }
-  process.exitCode = print(steps, runs) || flags["no-bound"] ? 0 : 1;
-} catch (error) {
-  say(`error: ${error.stack ?? error}`);
-  process.exitCode = 2;
-} finally {
-  service.end();
-  fs.rmSync(work, { recursive: true, force: true });
-}
+await bench("ci", flags, async (work) => {
+  const root = copyRepo(flags.repo, path.join(work, "repo"));
+  // A copy is newer than what is installed.
+  fs.utimesSync(path.join(root, "package-lock.json"), 1e9, 1e9);
+  const ci = new Ci(root, await advisories());
+  const runs = await inTurns(["plain", "alone", "ours"], flags, (side, round) => {
+    const spent = ci[side]();
+    say(`round ${round}: ${side} wall ${seconds(spent.wall)} s, CPU ${seconds(spent.cpu)} s`);
+    return spent;
+  });
+  return print(ci.steps, runs);
+});

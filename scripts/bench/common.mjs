@@ -1,10 +1,11 @@
-// What the benchmarks share: copies of the repo, commands that are timed, medians and tables. Knows nothing of what is
-// measured.
+// What the benchmarks share: their flags and exit codes, sides in turns, copies of the repo, commands that are timed, medians
+// and tables. Knows nothing of what is measured.
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { parseArgs } from "node:util";
 
 export const say = (text) => process.stderr.write(`${text}\n`);
 export const seconds = (ms) => (ms / 1000).toFixed(2);
@@ -15,6 +16,63 @@ export const median = (numbers) => {
   const half = Math.floor(sorted.length / 2);
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
+
+/** The middle of one side's times by the other's, round by round. */
+export const ratio = (ours, theirs) => median(ours.map(({ wall }, index) => wall / theirs[index].wall));
+
+/** How many cores there are, for a heading. */
+export const cores = () => `${os.availableParallelism()} cores of ${os.cpus().length}`;
+
+/** The flags of every benchmark, and those of one alone. A wrong one ends the run. */
+export function readFlags(rounds, more = {}) {
+  const options = {
+    repo: { type: "string" },
+    programs: { type: "string" },
+    rounds: { type: "string", default: String(rounds) },
+    "no-bound": { type: "boolean", default: false },
+    ...more,
+  };
+  try {
+    const { values } = parseArgs({ options });
+    const given = Number(values.rounds);
+    if (!Number.isInteger(given) || given < 1) throw new Error(`--rounds is a number from 1 on, not \`${values.rounds}\``);
+    return { ...values, rounds: given };
+  } catch (error) {
+    const own = Object.entries(more).map(([name, { type }]) => ` [--${name}${type === "string" ? " …" : ""}]`).join("");
+    say(`error: ${error.message}\nusage: [--rounds N] [--no-bound]${own}`);
+    return process.exit(2);
+  }
+}
+
+/** What is to be ended with the benchmark. */
+const ends = [];
+
+/** Carries a benchmark out in a folder of its own. `body` is true when the bounds hold. Exit 1: they do not. 2: it cannot measure. */
+export async function bench(name, flags, body) {
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), `bench-${name}-`));
+  let code = 2;
+  try {
+    code = (await body(work)) || flags["no-bound"] ? 0 : 1;
+  } catch (error) {
+    say(`error: ${error.stack ?? error}`);
+  }
+  for (const end of ends) await end();
+  fs.rmSync(work, { recursive: true, force: true });
+  process.exit(code);
+}
+
+/** Every side once a round, and what each run came to; the first rounds may only warm caches. */
+export async function inTurns(sides, { rounds, warmUp = 0 }, run) {
+  const runs = Object.fromEntries(sides.map((side) => [side, []]));
+  for (let round = 1 - warmUp; round <= rounds; round++) {
+    // Another order each round: a machine that gets slower or faster favours nobody.
+    for (const side of sides.map((_, index) => sides[(index + round + warmUp) % sides.length])) {
+      const spent = await run(side, round);
+      if (round > 0) runs[side].push(spent);
+    }
+  }
+  return runs;
+}
 
 /** A copy of a repo's tracked and new files with the installed packages linked in, as a git repository. */
 export function copyRepo(from, to) {
@@ -44,6 +102,15 @@ export function commit(folder, message) {
 export function plainEnv() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CLOUDFLARE_|WRANGLER_|XTASK_|GITHUB_|NODE_COMPILE_CACHE|TURBO_|npm_)/.test(name)));
 }
+
+/** The same as on CI, with a value for each secret. Metrics off: they would only wait for a host that is not there. */
+export function ciEnv(secrets = []) {
+  const values = secrets.map((name) => [name, `bench-${name.toLowerCase()}`]);
+  return { ...plainEnv(), ...Object.fromEntries(values), CI: "true", WRANGLER_SEND_METRICS: "false" };
+}
+
+/** What wrangler needs to take a local cloud for Cloudflare. */
+export const wranglerEnv = (cloud) => ({ CLOUDFLARE_API_TOKEN: "local-cloud-token", CLOUDFLARE_API_BASE_URL: cloud.api });
 
 /** Runs a command to its end; wall and CPU time in ms. Its output is kept only to explain a failure. */
 export function timed(command, { cwd, env, input = "" }) {
@@ -75,27 +142,30 @@ export function check(name, value, bound, digits = 3) {
   return holds;
 }
 
-/** Starts advisories.mjs; its address, and how to end it. */
+/** Starts advisories.mjs; its address. */
 export async function advisories() {
   const child = spawn(process.execPath, [path.join(import.meta.dirname, "advisories.mjs")], { stdio: ["pipe", "pipe", "inherit"] });
-  const address = await new Promise((resolve, reject) => {
-    child.stdout.once("data", (data) => resolve(data.toString().trim()));
-    child.once("exit", (code) => reject(new Error(`the advisory service ended with ${code}`)));
-  });
-  return { address, end: () => child.stdin.end() };
+  ends.push(() => child.stdin.end());
+  return firstLine(child, "the advisory service ended");
 }
 
-/** Starts a local cloud with its state in a folder; its addresses, its process, and how to end it. */
-export async function startCloud(program, state, modules) {
-  const child = spawn(program, ["serve", "--state", state, "--port", "0", "--repo-root", modules, "--exit-with-stdin"],
+/** A copy of the repo with a local cloud in it, and the cloud: its addresses and its process. */
+export async function repoWithCloud(flags, root) {
+  copyRepo(flags.repo, root);
+  const state = path.join(root, ".xtask/local-cloud");
+  fs.mkdirSync(state, { recursive: true });
+  const child = spawn(path.join(flags.programs, "local-cloud"), ["serve", "--state", state, "--port", "0", "--repo-root", flags.repo, "--exit-with-stdin"],
     { stdio: ["pipe", "pipe", fs.openSync(`${state}.log`, "w")] });
-  const line = await new Promise((resolve, reject) => {
-    child.stdout.once("data", (data) => resolve(data.toString()));
-    child.once("exit", (code) => reject(new Error(`the local cloud ended with ${code}; see ${state}.log`)));
-  });
-  const end = () => {
+  ends.push(() => {
     child.stdin.end();
     return new Promise((resolve) => { child.once("exit", resolve); setTimeout(resolve, 5000).unref(); });
-  };
-  return { ...JSON.parse(line), child, end };
+  });
+  return { root, cloud: JSON.parse(await firstLine(child, `the local cloud ended; see ${state}.log`)) };
+}
+
+function firstLine(child, whenItEnds) {
+  return new Promise((resolve, reject) => {
+    child.stdout.once("data", (data) => resolve(data.toString().trim()));
+    child.once("exit", (code) => reject(new Error(`${whenItEnds} (${code})`)));
+  });
 }

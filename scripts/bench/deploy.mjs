@@ -2,12 +2,10 @@
 // one local cloud. Knows how to measure, not how either side works. Started by deploy.sh.
 
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 
-import { commit, copyRepo, median, plainEnv, say, seconds, startCloud, sum, table, timed } from "./common.mjs";
+import { bench, check, ciEnv, commit, copyRepo, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, sum, table, timed, wranglerEnv } from "./common.mjs";
 
 const BOUND = 0.5;
 /** So long after a deploy the local cloud may still be busy with it; that belongs to nobody's time. */
@@ -25,16 +23,7 @@ const SIDES = {
   cold: "xtask deploy, V8 code cache emptied first",
 };
 
-const { values: flags } = parseArgs({
-  options: {
-    repo: { type: "string" },
-    programs: { type: "string" },
-    rounds: { type: "string", default: "5" },
-    "no-bound": { type: "boolean", default: false },
-    parts: { type: "boolean", default: false },
-  },
-});
-const ROUNDS = Number(flags.rounds);
+const flags = readFlags(5, { parts: { type: "boolean", default: false } });
 
 /** Makes every worker's bundle differ from all earlier ones. */
 function changeAll(folder, round) {
@@ -67,17 +56,14 @@ class Bench {
     this.ours = path.join(work, "ours");
     this.theirs = path.join(work, "theirs");
     this.outputs = path.join(work, "wrangler-output");
-    const secrets = Object.fromEntries(WORKERS.flatMap(({ secrets }) => secrets).map((name) => [name, `bench-${name.toLowerCase()}`]));
-    // As on CI. Metrics off on both sides: they would only wait for a host that is not there.
-    this.env = { ...plainEnv(), ...secrets, CI: "true", WRANGLER_SEND_METRICS: "false" };
+    this.env = ciEnv(WORKERS.flatMap(({ secrets }) => secrets));
   }
 
   /** The action: `secret bulk` with the secrets on stdin, then `deploy`, worker by worker, through npx. */
   action(step) {
     const env = {
       ...this.env,
-      CLOUDFLARE_API_TOKEN: "local-cloud-token",
-      CLOUDFLARE_API_BASE_URL: this.cloud.api,
+      ...wranglerEnv(this.cloud),
       WRANGLER_OUTPUT_FILE_DIRECTORY: this.outputs,
     };
     const total = { wall: 0, cpu: 0 };
@@ -191,7 +177,7 @@ function printParts(bench) {
     ["cargo xtask --version (cargo finds nothing to build)", ["cargo", "xtask", "--version"], flags.repo, process.env],
   ];
   const spent = cases.map(() => []);
-  for (let round = 0; round < ROUNDS + 1; round++) {
+  for (let round = 0; round < flags.rounds + 1; round++) {
     cases.forEach(([, command, cwd, env], index) => {
       const one = timed(command, { cwd, env });
       if (round > 0) spent[index].push(one);
@@ -201,41 +187,10 @@ function printParts(bench) {
   table(cases.map(([name], index) => [name, `${median(spent[index].map(({ wall }) => wall)).toFixed(0)} ms`, `${median(spent[index].map(({ cpu }) => cpu)).toFixed(0)} ms`]), ["", "wall", "CPU"]);
 }
 
-async function main() {
-  const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-deploy-"));
-  const state = path.join(work, "ours/.xtask/local-cloud");
-  copyRepo(flags.repo, path.join(work, "theirs"));
-  fs.mkdirSync(state, { recursive: true });
-  copyRepo(flags.repo, path.join(work, "ours"));
-  const cloud = await startCloud(path.join(flags.programs, "local-cloud"), state, flags.repo);
-  const sides = Object.keys(SIDES);
-  const runs = Object.fromEntries(sides.map((side) => [side, []]));
-  const steps = Object.fromEntries(sides.map((side) => [side, new Map()]));
-  try {
-    const bench = new Bench(work, cloud);
-    say("warm-up: creates the workers, fills caches");
-    for (const side of ["xtask", "action"]) await bench.run(side, "warm-up", new Map());
-    for (let round = 1; round <= ROUNDS; round++) {
-      // Another order each round: a machine that gets slower or faster favours nobody.
-      for (const side of sides.map((_, index) => sides[(index + round) % sides.length])) {
-        const spent = await bench.run(side, `${side} ${round}`, steps[side]);
-        runs[side].push(spent);
-        say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
-      }
-    }
-    process.exitCode = print(runs, steps) || flags["no-bound"] ? 0 : 1;
-    if (flags.parts) printParts(bench);
-  } finally {
-    await cloud.end();
-    fs.rmSync(work, { recursive: true, force: true });
-  }
-  process.exit();
-}
-
 /** Prints everything; true when the bound holds. */
 function print(runs, steps) {
   const of = (side, what) => median(runs[side].map((run) => run[what]));
-  console.log(`\ndeploy of four changed workers, medians of ${ROUNDS} rounds, ${os.availableParallelism()} cores of ${os.cpus().length}\n`);
+  console.log(`\ndeploy of four changed workers, medians of ${flags.rounds} rounds, ${cores()}\n`);
   table(Object.entries(SIDES).map(([side, name]) => [
     name, `${seconds(of(side, "wall"))} s`, `${seconds(of(side, "cpu"))} s`, `${seconds(of(side, "cloud"))} s`,
     (of(side, "wall") / of("action", "wall")).toFixed(2),
@@ -245,14 +200,22 @@ function print(runs, steps) {
   table(Object.keys(phases).map((name) => [name, ...["xtask", "cold"].map((side) => `${median(runs[side].map((run) => run.phases[name] ?? 0)).toFixed(0)} ms`)]), ["", "xtask", "cold code cache"]);
   for (const side of ["xtask", "action"]) printSteps(side, steps[side]);
   printRequests(runs);
-  const ratios = runs.xtask.map((run, index) => run.wall / runs.action[index].wall);
-  const ratio = median(ratios);
-  const holds = ratio <= BOUND;
-  console.log(`xtask deploy / wrangler-action, wall: ${ratio.toFixed(3)} (rounds ${ratios.map((one) => one.toFixed(2)).join(", ")}), at most ${BOUND}: ${holds ? "holds" : "MISSED"}\n`);
-  return holds;
+  return check("xtask deploy / wrangler-action, wall", ratio(runs.xtask, runs.action), BOUND);
 }
 
-main().catch((error) => {
-  say(`error: ${error.stack ?? error}`);
-  process.exit(2);
+await bench("deploy", flags, async (work) => {
+  copyRepo(flags.repo, path.join(work, "theirs"));
+  const { cloud } = await repoWithCloud(flags, path.join(work, "ours"));
+  const sides = new Bench(work, cloud);
+  const steps = Object.fromEntries(Object.keys(SIDES).map((side) => [side, new Map()]));
+  say("warm-up: creates the workers, fills caches");
+  for (const side of ["xtask", "action"]) await sides.run(side, "warm-up", new Map());
+  const runs = await inTurns(Object.keys(SIDES), flags, async (side, round) => {
+    const spent = await sides.run(side, `${side} ${round}`, steps[side]);
+    say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
+    return spent;
+  });
+  const holds = print(runs, steps);
+  if (flags.parts) printParts(sides);
+  return holds;
 });

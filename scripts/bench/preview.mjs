@@ -3,12 +3,10 @@
 // works. Started by preview.sh and cleanup.sh.
 
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 
-import { check, copyRepo, median, plainEnv, say, seconds, startCloud, table, timed } from "./common.mjs";
+import { bench, check, ciEnv, copyRepo, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, table, timed, wranglerEnv } from "./common.mjs";
 
 const BOUNDS = { preview: 0.6, cleanup: 0.2 };
 /** So long after a run the local cloud may still be busy with it; that belongs to nobody's time. */
@@ -30,16 +28,7 @@ const SIDES = {
   xtask: "xtask",
 };
 
-const { values: flags } = parseArgs({
-  options: {
-    repo: { type: "string" },
-    programs: { type: "string" },
-    measure: { type: "string", default: "preview" },
-    rounds: { type: "string", default: "3" },
-    "no-bound": { type: "boolean", default: false },
-  },
-});
-const ROUNDS = Number(flags.rounds);
+const flags = readFlags(3, { measure: { type: "string", default: "preview" } });
 
 class Bench {
   constructor(work, cloud) {
@@ -48,12 +37,11 @@ class Bench {
     this.theirs = path.join(work, "theirs");
     this.secrets = path.join(work, "secrets");
     fs.mkdirSync(this.secrets);
-    const values = Object.fromEntries(WORKERS.flatMap(({ secrets }) => secrets).map((name) => [name, `bench-${name.toLowerCase()}`]));
+    this.env = ciEnv(WORKERS.flatMap(({ secrets }) => secrets));
     for (const { folder, secrets } of WORKERS) {
-      fs.writeFileSync(path.join(this.secrets, `${folder}.json`), JSON.stringify(Object.fromEntries(secrets.map((name) => [name, values[name]]))));
+      const values = Object.fromEntries(secrets.map((name) => [name, this.env[name]]));
+      fs.writeFileSync(path.join(this.secrets, `${folder}.json`), JSON.stringify(values));
     }
-    // As on CI. Metrics off on both sides: they would only wait for a host that is not there.
-    this.env = { ...plainEnv(), ...values, CI: "true", WRANGLER_SEND_METRICS: "false" };
     this.written = new Map(WORKERS.map(({ folder, config }) => {
       const file = path.join(this.theirs, "workers", folder, config);
       return [file, fs.readFileSync(file, "utf8")];
@@ -62,7 +50,7 @@ class Bench {
 
   /** Runs wrangler commands (folder, arguments) one after the other. */
   wrangler(side, commands) {
-    const env = { ...this.env, CLOUDFLARE_API_TOKEN: "local-cloud-token", CLOUDFLARE_ACCOUNT_ID: ACCOUNT, CLOUDFLARE_API_BASE_URL: this.cloud.api };
+    const env = { ...this.env, ...wranglerEnv(this.cloud), CLOUDFLARE_ACCOUNT_ID: ACCOUNT };
     const program = side === "npx" ? ["npx", "wrangler"] : ["node", path.join(flags.repo, "node_modules/wrangler/wrangler-dist/cli.js")];
     const total = { wall: 0, cpu: 0, commands: commands.length };
     for (const [folder, args] of commands) {
@@ -172,50 +160,28 @@ class Bench {
   }
 }
 
-async function main() {
-  const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-preview-"));
-  const state = path.join(work, "ours/.xtask/local-cloud");
-  copyRepo(flags.repo, path.join(work, "theirs"));
-  fs.mkdirSync(state, { recursive: true });
-  copyRepo(flags.repo, path.join(work, "ours"));
-  const cloud = await startCloud(path.join(flags.programs, "local-cloud"), state, flags.repo);
-  const sides = Object.keys(SIDES);
-  const runs = Object.fromEntries(sides.map((side) => [side, []]));
-  try {
-    const bench = new Bench(work, cloud);
-    let pr = 1;
-    say("warm-up: fills caches");
-    for (const side of ["xtask", "wrangler"]) await bench.run(side, pr++);
-    for (let round = 1; round <= ROUNDS; round++) {
-      // Another order each round: a machine that gets slower or faster favours nobody.
-      for (const side of sides.map((_, index) => sides[(index + round) % sides.length])) {
-        const spent = await bench.run(side, pr++);
-        runs[side].push(spent);
-        say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
-      }
-    }
-    process.exitCode = print(runs) || flags["no-bound"] ? 0 : 1;
-  } finally {
-    await cloud.end();
-    fs.rmSync(work, { recursive: true, force: true });
-  }
-  process.exit();
-}
-
 /** Prints everything; true when the bound holds. */
 function print(runs) {
   const of = (side, what) => median(runs[side].map((run) => run[what]));
   const title = { preview: "a preview of four workers with data of its own", cleanup: "cleanup of four workers and their storage" }[flags.measure];
-  console.log(`\n${title}, medians of ${ROUNDS} rounds, ${os.availableParallelism()} cores of ${os.cpus().length}\n`);
+  console.log(`\n${title}, medians of ${flags.rounds} rounds, ${cores()}\n`);
   table(Object.entries(SIDES).map(([side, name]) => [
     side === "xtask" ? `xtask ${flags.measure}` : `${name} (${runs[side][0].commands})`,
     `${seconds(of(side, "wall"))} s`, `${seconds(of(side, "cpu"))} s`, (of(side, "wall") / of("wrangler", "wall")).toFixed(2),
   ]), ["", "wall", "own CPU", "wall ratio"]);
-  const ratio = median(runs.xtask.map((run, index) => run.wall / runs.wrangler[index].wall));
-  return check(`xtask ${flags.measure} / wrangler without npx, wall`, ratio, BOUNDS[flags.measure]);
+  return check(`xtask ${flags.measure} / wrangler without npx, wall`, ratio(runs.xtask, runs.wrangler), BOUNDS[flags.measure]);
 }
 
-main().catch((error) => {
-  say(`error: ${error.stack ?? error}`);
-  process.exit(2);
+await bench(flags.measure, flags, async (work) => {
+  copyRepo(flags.repo, path.join(work, "theirs"));
+  const { cloud } = await repoWithCloud(flags, path.join(work, "ours"));
+  const sides = new Bench(work, cloud);
+  let pr = 1;
+  say("warm-up: fills caches");
+  for (const side of ["xtask", "wrangler"]) await sides.run(side, pr++);
+  return print(await inTurns(Object.keys(SIDES), flags, async (side, round) => {
+    const spent = await sides.run(side, pr++);
+    say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
+    return spent;
+  }));
 });

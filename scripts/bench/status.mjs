@@ -4,11 +4,9 @@
 
 import { spawn } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 
-import { check, copyRepo, median, plainEnv, say, seconds, startCloud, table, timed } from "./common.mjs";
+import { bench, check, ciEnv, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, table, timed, wranglerEnv } from "./common.mjs";
 
 const BOUND = 0.3;
 const WORKERS = ["main", "business-agent", "analyzer-worker", "facebook-worker"];
@@ -19,15 +17,7 @@ const SIDES = {
   side: "wrangler, the four workers side by side",
 };
 
-const { values: flags } = parseArgs({
-  options: {
-    repo: { type: "string" },
-    programs: { type: "string" },
-    rounds: { type: "string", default: "5" },
-    "no-bound": { type: "boolean", default: false },
-  },
-});
-const ROUNDS = Number(flags.rounds);
+const flags = readFlags(5);
 
 /** What a person would run for one worker: which versions serve, what they consist of (bindings, variables, names of secrets,
  *  compatibility), and whether somebody uploaded another one; of the first worker's database the pending migrations, too. */
@@ -44,10 +34,9 @@ class Bench {
   constructor(root, cloud) {
     this.root = root;
     this.wrangler = path.join(flags.repo, "node_modules/.bin/wrangler");
-    const secrets = Object.fromEntries(SECRETS.map((name) => [name, `bench-${name.toLowerCase()}`]));
-    // No metrics and no look for a newer wrangler: they would only wait for hosts that are not there.
-    this.env = { ...plainEnv(), ...secrets, CI: "true", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
-    this.theirs = { ...this.env, CLOUDFLARE_API_TOKEN: "local-cloud-token", CLOUDFLARE_API_BASE_URL: cloud.api };
+    // Nor a look for a newer wrangler: it would wait as well.
+    this.env = { ...ciEnv(SECRETS), WRANGLER_HIDE_BANNER: "true" };
+    this.theirs = { ...this.env, ...wranglerEnv(cloud) };
     const config = fs.readFileSync(path.join(root, "workers/main/wrangler.toml"), "utf8");
     this.database = /database_name\s*=\s*"([^"]+)"/.exec(config)[1];
   }
@@ -93,39 +82,17 @@ function told(said) {
   }
 }
 
-const work = fs.mkdtempSync(path.join(os.tmpdir(), "bench-live-"));
-let cloud;
-try {
-  const root = copyRepo(flags.repo, path.join(work, "repo"));
-  const state = path.join(root, ".xtask/local-cloud");
-  fs.mkdirSync(state, { recursive: true });
-  cloud = await startCloud(path.join(flags.programs, "local-cloud"), state, flags.repo);
-  const bench = new Bench(root, cloud);
+await bench("live", flags, async (work) => {
+  const { root, cloud } = await repoWithCloud(flags, path.join(work, "repo"));
+  const all = new Bench(root, cloud);
   say("set-up: four workers are deployed");
-  bench.deploy();
-  const sides = Object.keys(SIDES);
-  const runs = Object.fromEntries(sides.map((side) => [side, []]));
-  for (let round = 0; round <= ROUNDS; round++) {
-    // Another order each round: a machine that gets slower or faster favours nobody. The first only warms the caches.
-    for (const side of sides.map((_, index) => sides[(index + round) % sides.length])) {
-      const spent = await bench.run(side);
-      if (round > 0) {
-        runs[side].push(spent.wall);
-        say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
-      }
-    }
-  }
-  const of = (side) => median(runs[side]);
-  const wranglers = WORKERS.length * 3 + 1;
-  console.log(`\nwhat is live of four workers (${wranglers} wrangler commands), medians of ${ROUNDS} rounds, ${os.availableParallelism()} cores of ${os.cpus().length}\n`);
-  table(sides.map((side) => [SIDES[side], `${seconds(of(side))} s`]), ["", "wall"]);
-  const ratio = (other) => median(runs.status.map((wall, index) => wall / runs[other][index]));
-  const holds = ["row", "side"].map((other) => check(`status / ${SIDES[other]}`, ratio(other), BOUND)).every(Boolean);
-  process.exitCode = holds || flags["no-bound"] ? 0 : 1;
-} catch (error) {
-  say(`error: ${error.stack ?? error}`);
-  process.exitCode = 2;
-} finally {
-  await cloud?.end();
-  fs.rmSync(work, { recursive: true, force: true });
-}
+  all.deploy();
+  const runs = await inTurns(Object.keys(SIDES), { rounds: flags.rounds, warmUp: 1 }, async (side, round) => {
+    const spent = await all.run(side);
+    say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
+    return spent;
+  });
+  console.log(`\nwhat is live of four workers (${WORKERS.length * 3 + 1} wrangler commands), medians of ${flags.rounds} rounds, ${cores()}\n`);
+  table(Object.keys(SIDES).map((side) => [SIDES[side], `${seconds(median(runs[side].map(({ wall }) => wall)))} s`]), ["", "wall"]);
+  return ["row", "side"].map((other) => check(`status / ${SIDES[other]}`, ratio(runs.status, runs[other]), BOUND)).every(Boolean);
+});
