@@ -3,14 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod hand;
-
 use std::io::{BufRead as _, BufReader};
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use hand::Hand;
+use support::hand::{self, Hand};
 use support::{Run, World};
 
 /// The document and what it says, after the exit code was as expected.
@@ -71,6 +69,7 @@ fn clean(world: &World) {
     );
     assert_eq!(document["databases"][0]["level"], "0001_tags.sql");
     assert_eq!(document["repo"]["ahead"], 0);
+    assert_eq!(document["previews"], json!([]), "{document}");
     let text = world.run(["status"]).exits(0);
     expect![[r#"
         workers
@@ -86,6 +85,7 @@ fn clean(world: &World) {
         release #1 ([release]), [duration] old, commit [commit] first commit by Tester <tester@localhost>
         repo [commit], the commit of the release
         lease free
+        previews none
 
         status: success, release [release]"#]].assert_eq(&aligned(&world.redact(&text.stdout)));
 
@@ -145,6 +145,11 @@ fn a_deploy_past_the_pipeline(world: &World, hand: &Hand) {
         "routes = [{ pattern = \"hand.example\", custom_domain = true }, \"small.example/hand/*\"]",
     );
     config.replace("0 6 * * *", "0 7 * * *");
+    config.replace("service = \"small-api\"", "service = \"small-agent\"");
+    config.replace(
+        "main = \"index.js\"",
+        "main = \"index.js\"\ncompatibility_flags = [\"nodejs_compat\"]",
+    );
     config.replace(
         "[[services]]\nbinding = \"AGENT\"\nservice = \"small-agent\"",
         "[vars]\nMODE = \"by hand\"",
@@ -156,8 +161,10 @@ fn a_deploy_past_the_pipeline(world: &World, hand: &Hand) {
         expect![[r#"
         site deployment small-site: [version] | [version], by developer@localhost with wrangler at [time]
         site binding AGENT: worker small-agent | -
+        site binding API: worker small-api | worker small-agent
         site var MODE: - | a variable
         site compatibility compatibility_date: 2026-09-01 | 2026-08-01
+        site compatibility compatibility_flags: - | nodejs_compat
         site route small.example/hand/*: - | set
         site domain hand.example: - | set
         site domain small.example: asked for | -
@@ -172,15 +179,19 @@ fn a_deploy_past_the_pipeline(world: &World, hand: &Hand) {
 fn triggers_alone(world: &World, hand: &Hand) {
     let config = hand.worker("site");
     config.replace("0 6 * * *", "*/5 * * * *");
+    config.replace("main = ", "workers_dev = true\nmain = ");
     hand.wrangler("site", &["triggers", "deploy"], "");
     check(
         world,
         1,
         expect![[r#"
         site cron */5 * * * *: - | set
-        site cron 0 6 * * *: asked for | -"#]],
+        site cron 0 6 * * *: asked for | -
+        site address workers.dev: off | on
+        site address preview URLs: off | on"#]],
     );
     config.replace("*/5 * * * *", "0 6 * * *");
+    config.replace("workers_dev = true\n", "");
     hand.wrangler("site", &["triggers", "deploy"], "");
     check(world, 0, expect![[""]]);
 }

@@ -9,6 +9,7 @@
 
 pub mod canary;
 pub mod cloud;
+pub mod hand;
 mod loopback;
 pub mod redact;
 pub mod repo;

