@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::plan::{Action, OnFailure, Plan, Step};
 use crate::ui::clean_line;
 
-/// What `--dry-run` prints: numbered steps by group, `$ command` lines, notes.
+/// What `--dry-run` prints: numbered steps by group, each with its `$ command`, its call or its purpose, and notes.
 pub fn plan_text(plan: &Plan) -> String {
     let mut lines = vec![match plan.steps.len() {
         0 => format!("{}: nothing to do", plan.stage),
@@ -32,7 +32,7 @@ pub fn plan_text(plan: &Plan) -> String {
         lines.push(step_line(number, digits, step, waits.of(step, &number_of)));
         number_of.insert(&step.id, number);
         let indent = " ".repeat(digits + 4);
-        lines.extend(action_text(&step.action).map(|text| format!("{indent}{text}")));
+        lines.extend(action_text(step).map(|text| format!("{indent}{text}")));
     }
     if !plan.notes.is_empty() {
         lines.push(String::new());
@@ -104,8 +104,9 @@ fn ranges(numbers: &BTreeSet<usize>) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-fn action_text(action: &Action) -> Option<String> {
-    let text = match action {
+/// What a step does: a command, a call, or, where it is neither, what it is for, unless its id says that already.
+fn action_text(step: &Step) -> Option<String> {
+    let text = match &step.action {
         Action::Command(command) => format!("$ {}", command.display),
         Action::Rest(rest) => format!("{} {}", rest.method, rest.path),
         Action::Probe(probe) if probe.overrides.is_empty() => {
@@ -120,9 +121,19 @@ fn action_text(action: &Action) -> Option<String> {
             )
         }
         Action::Wait { seconds } => format!("wait {seconds}s"),
+        Action::Task { .. } if says_more(&step.goal, &step.id) => step.goal.clone(),
         Action::Task { .. } | Action::Nothing => return None,
     };
     Some(clean_line(&text))
+}
+
+/// `empty the bucket x` says no more than `empty bucket x`.
+fn says_more(goal: &str, id: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split_whitespace().filter(|word| *word != "the");
+        words.map(str::to_owned).collect()
+    };
+    words(goal) != words(id)
 }
 
 /// The plan as JSON: its fields as they are.

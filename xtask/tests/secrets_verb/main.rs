@@ -109,14 +109,21 @@ fn rotated(world: &mut World) -> [Run; 2] {
 
         secrets
           1. version site
+             make a version of site with the new API_KEY, without traffic
           2. version api
+             make a version of api with the new API_KEY, without traffic
 
         promote
           3. promote site (after 1-2)
+             try that version of site, then give it all of the traffic
           4. promote api (after 1-2)
+             try that version of api, then give it all of the traffic
     "#]]
     .assert_eq(&run.exits(0).stdout);
     let plan = world.run(plan).exits(0);
+    let drawn = world.run(["secrets", "rotate", "API_KEY", "--format", "mermaid"]);
+    let drawn = drawn.exits(0).stdout;
+    assert!(drawn.contains("s0[\"version site\"]"), "{drawn}");
     assert_eq!(before, serving(world), "a dry run changes nothing");
     assert_eq!(files, world.files(), "a dry run writes nothing");
     let rotate = [
@@ -186,10 +193,20 @@ fn values_are_seen_nowhere_and_reach_every_worker() {
     let part = file(&world, &json!({"API_KEY": API_KEY}).to_string(), 0o600);
     let part = part.display().to_string();
     let part = world
-        .run(["secrets", "sync", "--from", &part, "--dry-run"])
+        .run(["secrets", "sync", "--from", &part, "--bulk", "--dry-run"])
         .exits(0);
-    let left = "no value was given for SITE_KEY: what the workers have stays";
-    assert!(part.stdout.contains(left), "{part}");
+    expect![[r#"
+        secrets: 2 steps
+
+        secrets
+          1. set site
+             set API_KEY of site, live at once
+          2. set api
+             set API_KEY of api, live at once
+
+        note: no value was given for SITE_KEY: what the workers have stays
+    "#]]
+    .assert_eq(&part.stdout);
     // Refusals quote files and environments; not these.
     let broken = file(&world, &format!("{{\"API_KEY\": \"{NEW_KEY}\", }}"), 0o600);
     let refused = world

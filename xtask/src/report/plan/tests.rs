@@ -90,6 +90,26 @@ fn a_plan_as_text() {
 }
 
 #[test]
+fn a_step_of_the_stages_own_says_what_it_is_for() {
+    let mut plan = Plan::new("cleanup");
+    for (id, goal) in [
+        ("empty bucket photos", "empty the bucket photos"),
+        ("comment on pr 7", "update the comment on pull request 7"),
+    ] {
+        let name = id.to_owned();
+        plan.push(Step::new("storage", id, goal, Action::Task { name }));
+    }
+    expect![[r#"
+        cleanup: 2 steps
+
+        storage
+          1. empty bucket photos
+          2. comment on pr 7
+             update the comment on pull request 7"#]]
+    .assert_eq(&plan_text(&plan));
+}
+
+#[test]
 fn a_plan_as_json_names_secrets_but_holds_none() {
     let json = plan_json(&sample_plan());
     assert_eq!(json["steps"][0]["action"]["kind"], "command");

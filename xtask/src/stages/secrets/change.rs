@@ -154,8 +154,8 @@ impl<'a> Change<'a> {
     /// What would be done, as `--dry-run` shows it. Names only.
     pub fn plan(&self) -> Plan {
         let mut plan = match self.terms.how {
-            How::Bulk => self.each("set", "set"),
-            How::Together | How::Staged => self.each("version", "make a version with"),
+            How::Bulk => self.sets(),
+            How::Together | How::Staged => self.versions(),
         };
         if self.terms.how == How::Together {
             let made: Vec<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
@@ -173,12 +173,24 @@ impl<'a> Change<'a> {
         plan
     }
 
-    fn each(&self, verb: &str, words: &str) -> Plan {
+    fn versions(&self) -> Plan {
+        self.each("version", |name, secrets| {
+            format!("make a version of {name} with the new {secrets}, without traffic")
+        })
+    }
+
+    fn sets(&self) -> Plan {
+        self.each("set", |name, secrets| {
+            format!("set {secrets} of {name}, live at once")
+        })
+    }
+
+    fn each(&self, verb: &str, goal: impl Fn(&str, &str) -> String) -> Plan {
         let mut plan = Plan::new(STAGE);
         for part in &self.parts {
             let id = format!("{verb} {}", part.name());
             let secrets = names_of(part.worker, self.values).join(", ");
-            let goal = format!("{words} {secrets} of {}", part.name());
+            let goal = goal(part.name(), &secrets);
             let task = Action::Task { name: id.clone() };
             plan.push(Step::new("secrets", id, goal, task).worker(part.name()));
         }
@@ -226,7 +238,7 @@ impl<'a> Change<'a> {
     }
 
     fn bulk(&mut self) -> anyhow::Result<()> {
-        let outcome = self.ctx.run_all(&self.each("set", "set"), &self.runner());
+        let outcome = self.ctx.run_all(&self.sets(), &self.runner());
         self.finish(outcome, |failed| {
             Fail::remote("not every worker has the new values")
                 .why(failed)
@@ -235,9 +247,7 @@ impl<'a> Change<'a> {
     }
 
     fn make_versions(&mut self) -> anyhow::Result<()> {
-        let outcome = self
-            .ctx
-            .run(&self.each("version", "make a version with"), &self.runner());
+        let outcome = self.ctx.run(&self.versions(), &self.runner());
         for part in &mut self.parts {
             let made = outcome.output(&format!("version {}", part.name()));
             let made = made.and_then(|output| output["version_id"].as_str());
