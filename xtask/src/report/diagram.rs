@@ -5,6 +5,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::markdown::plain;
 use crate::plan::{Plan, Step};
@@ -40,7 +41,7 @@ pub fn plan_mermaid(plan: &Plan) -> String {
         }
         lines.push("  end".to_owned());
     }
-    lines.extend(arrows(&needs(&plan.steps), &groups));
+    lines.extend(arrows(&Waits::read(&plan.steps), &groups));
     if plan.steps.iter().any(|step| step.done.is_some()) {
         lines.push("  classDef done stroke-dasharray:4 3".to_owned());
     }
@@ -61,39 +62,112 @@ fn groups(steps: &[Step]) -> Vec<Group<'_>> {
     groups
 }
 
-/// What each step waits for, without what it waits for anyway because another one does.
-fn needs(steps: &[Step]) -> Vec<Steps> {
-    let mut place: HashMap<&str, usize> = HashMap::new();
-    let mut needs: Vec<Steps> = Vec::with_capacity(steps.len());
-    // Everything that is through when a step starts.
-    let mut before: Vec<Steps> = Vec::with_capacity(steps.len());
-    for (at, step) in steps.iter().enumerate() {
-        let own = step.needs.iter();
-        let own: Steps = own
-            .filter_map(|need| place.get(need.as_str()).copied())
-            .collect();
-        let anyway: Steps = own
-            .iter()
-            .flat_map(|&need| before[need].iter().copied())
-            .collect();
-        before.push(own.union(&anyway).copied().collect());
-        needs.push(own.difference(&anyway).copied().collect());
-        place.insert(&step.id, at);
-    }
-    needs
+/// Which steps wait for what. Steps that wait for the same share it: where each of hundreds waits for all of a phase, this
+/// grows as the plan does.
+struct Waits {
+    /// Each set once, without what is waited for anyway because another one of it does.
+    sets: Vec<Steps>,
+    /// The set of each step.
+    of: Vec<usize>,
 }
 
-fn arrows(needs: &[Steps], groups: &[Group<'_>]) -> Vec<String> {
-    let inside = |at: usize| {
-        let group = groups.iter().find(|group| group.steps.contains(&at));
-        group.expect("every step is in a group").steps.clone()
-    };
+impl Waits {
+    fn read(steps: &[Step]) -> Waits {
+        let mut waits = Waits {
+            sets: Vec::new(),
+            of: Vec::with_capacity(steps.len()),
+        };
+        let mut place: HashMap<&str, usize> = HashMap::new();
+        let mut known: HashMap<Steps, usize> = HashMap::new();
+        let mut shared: HashMap<*const Vec<String>, usize> = HashMap::new();
+        for (at, step) in steps.iter().enumerate() {
+            let list = Arc::as_ptr(&step.needs);
+            let set = shared.get(&list).copied().unwrap_or_else(|| {
+                let own = step.needs.iter();
+                let own = own.filter_map(|need| place.get(need.as_str()).copied());
+                let own = waits.without_anyway(own.collect());
+                let set = *known.entry(own.clone()).or_insert(waits.sets.len());
+                if set == waits.sets.len() {
+                    waits.sets.push(own);
+                }
+                set
+            });
+            shared.insert(list, set);
+            waits.of.push(set);
+            // Of several steps with one id, a step needs the nearest before it.
+            if place.insert(&step.id, at).is_some() {
+                shared.clear();
+            }
+        }
+        waits
+    }
+
+    /// Steps without those that are through anyway when the others are.
+    fn without_anyway(&self, own: Steps) -> Steps {
+        let Some(&first) = own.first().filter(|_| own.len() > 1) else {
+            return own;
+        };
+        let mut through = Steps::new();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<usize> = own.iter().map(|&at| self.of[at]).collect();
+        while let Some(set) = open.pop() {
+            if !seen.insert(set) {
+                continue;
+            }
+            for &at in self.sets[set].range(first..) {
+                if through.insert(at) {
+                    open.push(self.of[at]);
+                }
+            }
+        }
+        own.difference(&through).copied().collect()
+    }
+
+    /// Of each group the steps that wait for none of it, and those that none of it waits for.
+    fn edges(&self, groups: &[Group<'_>]) -> (Vec<Steps>, Vec<Steps>) {
+        let edges = groups.iter().map(|group| {
+            let range = || group.steps.clone();
+            let sets: BTreeSet<usize> = self.of[range()].iter().copied().collect();
+            let inner: BTreeSet<usize> = sets
+                .into_iter()
+                .filter(|&set| self.sets[set].range(range()).next().is_some())
+                .collect();
+            let needed: Steps = inner
+                .iter()
+                .flat_map(|&set| self.sets[set].range(range()).copied())
+                .collect();
+            let first = range().filter(|&at| !inner.contains(&self.of[at]));
+            let last = range().filter(|at| !needed.contains(at));
+            (first.collect(), last.collect())
+        });
+        edges.unzip()
+    }
+
+    /// The steps that wait for each set, in the order of the sets.
+    fn waiting(&self) -> BTreeMap<&Steps, Steps> {
+        let mut waiting: BTreeMap<usize, Steps> = BTreeMap::new();
+        for (at, &set) in self.of.iter().enumerate() {
+            waiting.entry(set).or_default().insert(at);
+        }
+        let waiting = waiting.into_iter();
+        let waiting = waiting.map(|(set, steps)| (&self.sets[set], steps));
+        waiting.filter(|(from, _)| !from.is_empty()).collect()
+    }
+}
+
+fn arrows(waits: &Waits, groups: &[Group<'_>]) -> Vec<String> {
+    let group_of: Vec<usize> = (0..)
+        .zip(groups)
+        .flat_map(|(number, group)| group.steps.clone().map(move |_| number))
+        .collect();
+    let groups_of =
+        |steps: &Steps| -> BTreeSet<usize> { steps.iter().map(|&at| group_of[at]).collect() };
     // The ends of arrows to or from some steps: a box where they are all of a group that count, else each of them.
-    let ends = |steps: &Steps, counting: &dyn Fn(&Group<'_>) -> Steps| -> Vec<String> {
+    let ends = |steps: &Steps, counting: &[Steps]| -> Vec<String> {
         let mut left = steps.clone();
         let mut ends = Vec::new();
-        for (number, group) in groups.iter().enumerate() {
-            let whole = counting(group);
+        for number in groups_of(steps) {
+            let whole = &counting[number];
             if whole.len() > 1 && whole.is_subset(&left) {
                 left.retain(|at| !whole.contains(at));
                 ends.push(format!("g{number}"));
@@ -102,39 +176,12 @@ fn arrows(needs: &[Steps], groups: &[Group<'_>]) -> Vec<String> {
         ends.extend(left.iter().map(|at| format!("s{at}")));
         ends
     };
-    // The steps of a group that wait for none of it, and those none of it waits for.
-    let first = |group: &Group<'_>| -> Steps {
-        let alone = |at: &usize| needs[*at].iter().all(|need| !group.steps.contains(need));
-        group.steps.clone().filter(alone).collect()
-    };
-    let last = |group: &Group<'_>| -> Steps {
-        let needed: Steps = group
-            .steps
-            .clone()
-            .flat_map(|at| needs[at].clone())
-            .collect();
-        group
-            .steps
-            .clone()
-            .filter(|at| !needed.contains(at))
-            .collect()
-    };
-
-    let mut waiting: BTreeMap<&Steps, Steps> = BTreeMap::new();
-    for (at, needs) in needs
-        .iter()
-        .enumerate()
-        .filter(|(_, needs)| !needs.is_empty())
-    {
-        waiting.entry(needs).or_default().insert(at);
-    }
+    let (first, last) = waits.edges(groups);
+    let nothing = vec![Steps::new(); groups.len()];
     let mut arrows = Vec::new();
     let mut junctions = 0;
-    for (from, to) in waiting {
-        let nothing = |_: &Group<'_>| Steps::new();
-        let across = from
-            .iter()
-            .all(|&need| to.iter().all(|&at| inside(need) != inside(at)));
+    for (from, to) in waits.waiting() {
+        let across = groups_of(from).is_disjoint(&groups_of(&to));
         let (from_ends, to_ends) = match across {
             true => (ends(from, &last), ends(&to, &first)),
             false => (ends(from, &nothing), ends(&to, &nothing)),

@@ -176,6 +176,25 @@ fn phases_follow_each_other() {
     .assert_eq(&plan_mermaid(&whole));
 }
 
+/// Had each step a list of all that is through before it, this would grow by the square.
+#[test]
+fn a_plan_of_thousands_is_drawn_as_one_of_few() {
+    let mut whole = Plan::new("deploy");
+    for phase in ["build", "upload", "stage", "smoke", "promote"] {
+        let steps = (0..500)
+            .map(|at| format!("{phase}/{phase} {at}\n{phase}/then {phase} {at} <- {phase} {at}"));
+        whole.then(plan(&steps.collect::<Vec<_>>().join("\n")));
+    }
+    let drawn = plan_mermaid(&whole);
+    let arrows: Vec<&str> = drawn.lines().filter(|line| line.contains("-->")).collect();
+    assert_eq!(
+        arrows.len(),
+        5 * 500 + 4,
+        "one for each pair, one between phases"
+    );
+    assert!(arrows.contains(&"  g3 --> g4"));
+}
+
 #[test]
 fn no_text_is_anything_but_text() {
     check(
