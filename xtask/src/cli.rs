@@ -269,7 +269,9 @@ impl Verb {
             Verb::Migrate(args) => args.has_a_plan(),
             Verb::Rollback(args) => args.has_a_plan(),
             Verb::Secrets(args) => args.has_a_plan(),
-            Verb::Deploy(_) | Verb::Preview(_) | Verb::Cleanup(_) | Verb::Tidy => true,
+            Verb::Deploy(_) | Verb::Preview(_) | Verb::Cleanup(_) | Verb::Install | Verb::Tidy => {
+                true
+            }
             _ => false,
         }
     }

@@ -9,11 +9,10 @@ use serde_json::Value;
 use crate::context::Ctx;
 use crate::error::Fail;
 use crate::plan::{Action, Command, Plan, Step};
-use crate::report::{Report, plan_json, plan_text};
+use crate::report::Report;
 use crate::run::{Io, Runner};
 use crate::stages::ci::packages::{self, Install};
 use crate::tools::process;
-use crate::ui::Format;
 use crate::workspace::Workspace;
 
 const STAGE: &str = "install";
@@ -26,10 +25,7 @@ pub fn install(ctx: &Ctx) -> anyhow::Result<Report> {
     let installs = of_repo(&ctx.root);
     let plan = plan(&ctx.root, &installs);
     if ctx.dry_run {
-        match ctx.ui.format() {
-            Format::Json => ctx.ui.data(&plan_json(&plan).to_string()),
-            Format::Text => ctx.ui.data(&plan_text(&plan)),
-        }
+        ctx.show(&plan);
         return Ok(Report::empty(STAGE));
     }
     if installs.is_empty() {
