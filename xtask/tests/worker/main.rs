@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::too_many_lines, reason = "most of it is what is expected")]
 
+mod live;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
@@ -219,6 +220,7 @@ fn a_rename_reaches_every_config_and_nothing_else() {
         examples/mail/wrangler.jsonc:7  small-api
 
         on cloudflare  `small-api` stays as it is, if it is live; the next deploy makes `small-core` beside it
+        to keep it     cargo xtask worker rename core core --script small-api   (only the short name changes: addresses, secrets and data stay)
         to delete it   CLOUDFLARE_ACCOUNT_ID=0123456789abcdef0123456789abcdef npx wrangler delete small-api
         secrets        `small-core` has none yet: the next deploy needs API_KEY
         written        workers/site/wrangler.toml, workers/agent/wrangler.jsonc, workers/api/wrangler.toml, pipeline.toml
@@ -250,6 +252,7 @@ fn a_rename_reaches_every_config_and_nothing_else() {
         +service = "small-core""#]],
     );
     world.run(["ci", "--dry-run"]).exits(0);
+    world.run(["deploy", "--dry-run", "--allow-dirty"]).exits(0);
     // Killed when some files were written: the same command finishes. The bound come first, `pipeline.toml` last.
     let done = world.git(&["diff"]);
     for unwritten in [
@@ -261,6 +264,15 @@ fn a_rename_reaches_every_config_and_nothing_else() {
         world.run(["worker", "rename", "api", "core"]).exits(0);
         assert_eq!(world.git(&["diff"]), done);
     }
+    // What the report offers: the name on Cloudflare stays after all.
+    world
+        .run(["worker", "rename", "core", "core", "--script", "small-api"])
+        .exits(0);
+    assert_eq!(
+        world.git(&["diff", "--name-only"]),
+        "pipeline.toml",
+        "only the short name has changed"
+    );
 
     world.git(&["checkout", "--quiet", "."]);
     let run = world.run(["worker", "rename", "site", "front"]).exits(0);
@@ -280,12 +292,13 @@ fn a_rename_reaches_every_config_and_nothing_else() {
         README.md:1  --only site
 
         on cloudflare  `small-site` stays as it is, if it is live; the next deploy makes `small-front` beside it
+        to keep it     cargo xtask worker rename front front --script small-site   (only the short name changes: addresses, secrets and data stay)
         to delete it   CLOUDFLARE_ACCOUNT_ID=0123456789abcdef0123456789abcdef npx wrangler delete small-site
         secrets        `small-front` has none yet: the next deploy needs SITE_KEY, API_KEY
         written        workers/site/wrangler.toml, pipeline.toml
         next           look at it (git diff), commit it, then: cargo xtask deploy --cloud local
 
-        warning: `small-site` has these addresses until it is deleted, and Cloudflare gives none of them to two workers: small.example
+        warning: if `small-site` is live, deploy is refused until these addresses are moved (docs/worker.md says how) or it is deleted: small.example
 
         warning: from the next deploy on its crons fire twice, until `small-site` is deleted
 

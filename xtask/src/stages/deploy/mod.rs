@@ -1,5 +1,6 @@
 //! `cargo xtask deploy`: ships all workers as one release. The protocol, step by step, is in ARCHITECTURE.md.
 
+mod addresses;
 pub(in crate::stages) mod build;
 mod live;
 pub(in crate::stages) mod part;

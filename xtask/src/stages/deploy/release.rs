@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use crate::context::Ctx;
 use crate::error::{Exit, Fail};
 use crate::github::runs;
@@ -17,10 +15,10 @@ use crate::migrate::Done;
 use crate::plan::Plan;
 use crate::run::Outcome;
 use crate::stages::deploy::Options;
+use crate::stages::deploy::addresses;
 use crate::stages::deploy::part::Part;
 use crate::stages::effects::Effects;
 use crate::target::Target;
-use crate::tools::cloudflare::Call;
 use crate::tools::git::Head;
 use crate::tools::wrangler::Wrangler;
 use crate::watch::{Seen, Watch};
@@ -164,7 +162,7 @@ impl<'a> Release<'a> {
         for part in &self.parts {
             part.check()?;
         }
-        self.check_domains()?;
+        addresses::check(self.target, &self.workspace.root, &self.parts)?;
         self.ledgers.clear();
         for (database, files) in &self.databases {
             let ledger = match self.target.reachable {
@@ -175,41 +173,6 @@ impl<'a> Release<'a> {
                 migrations::pending(files, &ledger, &self.id, SystemTime::now())?;
             }
             self.ledgers.push(ledger);
-        }
-        Ok(())
-    }
-
-    /// A custom domain that another worker has would be taken away from it without a word.
-    fn check_domains(&self) -> anyhow::Result<()> {
-        let cloud = &self.target.cloudflare;
-        for part in self.parts.iter().filter(|part| {
-            self.target.reachable && part.wanted.domains != part.live.triggers.domains
-        }) {
-            let hosts: Vec<Value> = part
-                .wanted
-                .domains
-                .iter()
-                .map(|host| serde_json::json!({"hostname": host}))
-                .collect();
-            let path = cloud.script(part.script(), "/domains/changeset?replace_state=true");
-            let changeset = match cloud.call(&Call::repeatable("POST", path, Value::from(hosts)))? {
-                Err(error) if error.is_not_found() => continue,
-                answer => answer.map_err(Fail::from)?,
-            };
-            if let Some(conflict) = changeset["conflicting"]
-                .as_array()
-                .and_then(|list| list.first())
-            {
-                let host = conflict["hostname"].as_str().unwrap_or("a custom domain");
-                let owner = conflict["service"].as_str().unwrap_or("another worker");
-                return Err(Fail::setup(format!(
-                    "{host} belongs to {owner}, not to {}",
-                    part.script()
-                ))
-                .why("attaching it would silently take it away from there")
-                .fix("remove the domain from that worker, or from this worker's wrangler config")
-                .into());
-            }
         }
         Ok(())
     }

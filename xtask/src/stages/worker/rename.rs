@@ -66,7 +66,7 @@ pub(super) fn rename(ctx: &Ctx, from: &str, to: &str, script: &Script) -> anyhow
         report.tables.push(places);
     }
     if !renamed.is_empty() {
-        said_of_live(&mut report, &now, worker, &new_script);
+        said_of_live(&mut report, &now, worker, (to, &new_script));
     }
     let next = "look at it (git diff), commit it, then: cargo xtask deploy --cloud local";
     changes::carry_out(ctx, report, &changes, next)
@@ -250,12 +250,18 @@ fn left_alone(
     (!table.rows.is_empty()).then_some(table)
 }
 
-fn said_of_live(report: &mut Report, now: &Now, worker: &Worker, new: &str) {
+fn said_of_live(report: &mut Report, now: &Now, worker: &Worker, (to, new): (&str, &str)) {
     let config = &worker.config;
     let old = &config.name;
     report.fact(
         "on cloudflare",
         format!("`{old}` stays as it is, if it is live; the next deploy makes `{new}` beside it"),
+    );
+    report.fact(
+        "to keep it",
+        format!(
+            "cargo xtask worker rename {to} {to} --script {old}   (only the short name changes: addresses, secrets and data stay)"
+        ),
     );
     report.fact("to delete it", delete_command(&now.pipeline, old));
     if !worker.secrets.is_empty() {
@@ -278,7 +284,7 @@ fn said_of_live(report: &mut Report, now: &Now, worker: &Worker, new: &str) {
     if !config.routes.is_empty() {
         let patterns: Vec<&str> = config.routes.iter().map(|it| it.pattern.as_str()).collect();
         report.warn(format!(
-            "`{old}` has these addresses until it is deleted, and Cloudflare gives none of them to two workers: {}",
+            "if `{old}` is live, deploy is refused until these addresses are moved (docs/worker.md says how) or it is deleted: {}",
             patterns.join(", ")
         ));
     }
