@@ -18,9 +18,22 @@ export default {
 };
 "#;
 
-/// A worker at the root with a database, a JSON config, an environment that restates its bindings, static assets only, and
-/// what must be left out.
-const REPO: [(&str, &str); 15] = [
+/// As the workspace's `packageManager` says: another one would fetch this one first.
+const PNPM: &str = "pnpm@10.4.1";
+
+/// Finds the name through a link that only pnpm makes.
+const SHOP: &str = r#"
+import { name } from "@shop/shared";
+export default {
+  fetch: (request) =>
+    new URL(request.url).pathname === "/healthz" ? Response.json({ ok: true }) : Response.json({ name }),
+};
+"#;
+
+/// A worker at the root with a database, one with a lock file of its own, a JSON config and an environment that restates its
+/// bindings, one without any of that, static assets only, a pnpm workspace, and what must be left out.
+const REPO: [(&str, &str); 26] = [
+    (".gitignore", "node_modules\n"),
     (
         "package.json",
         r#"{ "name": "@acme/shapes", "private": true, "devDependencies": { "wrangler": "4.155.0" } }"#,
@@ -43,6 +56,11 @@ const REPO: [(&str, &str); 15] = [
         r#"{ "name": "api", "main": "index.js", "compatibility_date": "2026-09-01", "vars": { "NAME": "development" }, "env": { "production": { "workers_dev": true, "vars": { "NAME": "production" } } } }"#,
     ),
     ("services/api/index.js", CODE),
+    ("services/api/package.json", "{ \"name\": \"api\" }\n"),
+    (
+        "services/api/package-lock.json",
+        "{ \"name\": \"api\", \"lockfileVersion\": 3, \"packages\": { \"\": { \"name\": \"api\" } } }\n",
+    ),
     ("services/api/.dev.vars.example", "API_KEY=\n"),
     (
         "services/quiet/wrangler.jsonc",
@@ -57,6 +75,35 @@ const REPO: [(&str, &str); 15] = [
         "name = \"site\"\ncompatibility_date = \"2026-09-01\"\nworkers_dev = true\n[assets]\ndirectory = \"public\"\n",
     ),
     ("site/public/index.html", "<h1>The site</h1>\n"),
+    (
+        "shop/package.json",
+        "{ \"name\": \"shop\", \"private\": true, \"packageManager\": \"pnpm@10.4.1\" }\n",
+    ),
+    (
+        "shop/pnpm-workspace.yaml",
+        "packages:\n  - apps/*\n  - packages/*\n",
+    ),
+    (
+        "shop/pnpm-lock.yaml",
+        "lockfileVersion: '9.0'\n\nsettings:\n  autoInstallPeers: true\n  excludeLinksFromLockfile: false\n\nimporters:\n\n  .: {}\n\n  apps/web:\n    dependencies:\n      '@shop/shared':\n        specifier: workspace:*\n        version: link:../../packages/shared\n\n  packages/shared: {}\n",
+    ),
+    (
+        "shop/packages/shared/package.json",
+        "{ \"name\": \"@shop/shared\", \"version\": \"1.0.0\", \"type\": \"module\", \"main\": \"index.js\" }\n",
+    ),
+    (
+        "shop/packages/shared/index.js",
+        "export const name = \"shared\";\n",
+    ),
+    (
+        "shop/apps/web/package.json",
+        "{ \"name\": \"@shop/web\", \"dependencies\": { \"@shop/shared\": \"workspace:*\" } }\n",
+    ),
+    (
+        "shop/apps/web/wrangler.jsonc",
+        "{ \"name\": \"web\", \"main\": \"index.js\", \"compatibility_date\": \"2026-09-01\", \"workers_dev\": true }\n",
+    ),
+    ("shop/apps/web/index.js", SHOP),
     (
         "snake/wrangler.toml",
         "name = \"snake\"\nmain = \"entry.py\"\n",
@@ -80,6 +127,10 @@ fn check(world: &World, expect: Expect) {
 fn what_init_writes_is_checked_deployed_and_previewed_unedited() {
     let mut world = World::without_cloud(&REPO);
     world.set("npm_config_registry", "http://127.0.0.1:9/");
+    world.set("npm_config_fetch_retries", "0");
+    let pnpm = support::tools::npm(PNPM);
+    let path = format!("{}:{}", pnpm.display(), world.variable("PATH"));
+    world.set("PATH", &path);
     let before = world.files();
     let dry = world.run(["init", "--dry-run"]).exits(0);
     assert_eq!(world.files(), before, "a dry run writes nothing: {dry}");
@@ -116,6 +167,9 @@ fn what_init_writes_is_checked_deployed_and_previewed_unedited() {
             [workers.quiet]
             path = "services/quiet"
             health = false
+            [workers.web]
+            path = "shop/apps/web"
+            health = "/healthz"
             [databases.shapes]
             migrations = "db/migrations"
         "#]],
@@ -131,14 +185,32 @@ fn what_init_writes_is_checked_deployed_and_previewed_unedited() {
     assert_eq!(world.read("pipeline.toml"), text);
 
     world.start_cloud();
-    world.run(["ci", "--keep-going"]).exits(0);
+    it_is_put_to_use(&world);
+}
+
+/// Checked, deployed and previewed, with what `init` wrote.
+fn it_is_put_to_use(world: &World) {
+    let ci = world.run(["ci", "--keep-going"]).exits(0).report("ci");
+    let steps = ci["steps"].as_array().into_iter().flatten();
+    let installed: Vec<&str> = steps
+        .filter(|step| step["status"] == "passed")
+        .filter_map(|step| step["id"].as_str())
+        .filter(|id| id.starts_with("install"))
+        .collect();
+    assert_eq!(installed, ["install services/api", "install shop"], "{ci}");
     world.deploy();
     assert_eq!(
         world.edge_get("front.test.localhost", "/next").ok()["name"],
         "production"
     );
     assert_eq!(world.edge_get("site.test.localhost", "/").status, 200);
+    assert_eq!(
+        world.edge_get("web.test.localhost", "/").ok()["name"],
+        "shared"
+    );
     world.run(["preview", "--pr", "7"]).exits(0);
+    let preview = world.edge_get("web-pr-7-preview.test.localhost", "/").ok();
+    assert_eq!(preview["name"], "shared");
     let preview = world
         .edge_get("front-pr-7-preview.test.localhost", "/next")
         .ok();
@@ -179,6 +251,9 @@ fn run_again_it_adds_what_is_new_and_keeps_everything_else() {
         [workers.quiet]
         path = "services/quiet"
         health = false
+        [workers.web]
+        path = "shop/apps/web"
+        health = "/healthz"
         [health]
         within = "9s" # patient
         [databases.shapes]
