@@ -27,7 +27,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::tools::left_out;
+use crate::tools::{left_out, note};
 use crate::world::World;
 
 /// The account that `pipeline.toml` names.
@@ -252,4 +252,37 @@ fn migrate_and_rollback_hand_their_inputs_over() {
         rollback(r#"{"only": "main", "force": "true"}"#),
         "rollback --yes --only main --force"
     );
+    corepack_brings_what_a_lock_file_asks_for(&world);
+}
+
+/// A lock file of pnpm's on a runner without pnpm: the set-up brings it with the real corepack, which writes beside the program
+/// it was called as; without corepack it says what to do.
+fn corepack_brings_what_a_lock_file_asks_for(world: &World) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let find = |name: &str| {
+        let mut folders = std::env::split_paths(&path);
+        folders.find_map(|folder| Some(folder.join(name)).filter(|it| it.is_file()))
+    };
+    if find("pnpm").is_some() {
+        note("note: that the set-up brings pnpm is not tested here: pnpm is on PATH\n");
+        return;
+    }
+    world.add("pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
+    let run = |world: &World| {
+        let payload = r#"{"inputs": {"command": "status"}}"#;
+        world.act("workflow_dispatch", "migrate", payload, Path::new("true"))
+    };
+    let Some(corepack) = find("corepack") else {
+        note("note: that the set-up brings pnpm is not tested here: there is no corepack\n");
+        let refused = run(world);
+        assert!(!refused.success && refused.said.contains("pnpm is missing"));
+        return;
+    };
+    fs::create_dir_all(world.bin()).expect("a folder can be made");
+    let link = world.bin().join("corepack");
+    std::os::unix::fs::symlink(corepack, link).expect("a link can be made");
+    let brought = run(world);
+    brought.expect_success();
+    assert_eq!(brought.xtask_calls(), ["migrate status"]);
+    assert!(world.bin().join("pnpm").exists(), "{}", brought.said);
 }

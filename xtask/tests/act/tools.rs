@@ -20,13 +20,17 @@ pub fn left_out() -> bool {
             .is_ok_and(|output| output.status.success());
         let left_out = !there && std::env::var_os("CI").is_none();
         if left_out {
-            // Past the test harness, which keeps what a passing test prints.
-            let note =
-                "note: the workflows are not tested here: act and zizmor need python3 with venv\n";
-            let _ = std::io::stderr().write_all(note.as_bytes());
+            note(
+                "note: the workflows are not tested here: act and zizmor need python3 with venv\n",
+            );
         }
         left_out
     })
+}
+
+/// Says something past the test harness, which keeps what a passing test prints.
+pub fn note(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// The folder with act, zizmor and actionlint, installed now if they are not.

@@ -1,6 +1,7 @@
 //! A copy of the repo, act to run its workflows, and what a run leaves behind.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -77,6 +78,17 @@ impl World {
     /// The copy.
     pub fn repo(&self) -> PathBuf {
         self.path("repo")
+    }
+
+    /// A folder on the runner's PATH, for programs it has.
+    pub fn bin(&self) -> PathBuf {
+        self.path("bin")
+    }
+
+    /// Writes a file and commits.
+    pub fn add(&self, file: &str, text: &str) {
+        fs::write(self.repo().join(file), text).expect("it can be written");
+        Git::commit_all(&self.repo(), "main", &format!("{file}: new")).expect("a commit");
     }
 
     /// Starts the cloud that all jobs from now on ship to.
@@ -180,11 +192,17 @@ impl World {
         for (name, value) in variables.into_iter().chain(shared) {
             act.args(["--env", &format!("{name}={value}")]);
         }
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(stubs.join("bin")).chain(std::env::split_paths(&path));
-        act.env("PATH", std::env::join_paths(folders).expect("a PATH"));
+        act.env("PATH", self.search_path(&stubs));
         let output = act.output().expect("act can be started");
         Run::of(&output, &store)
+    }
+
+    /// The stand-ins first, then what the runner has besides this machine's programs.
+    fn search_path(&self, stubs: &Path) -> OsString {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = [stubs.join("bin"), self.bin()];
+        let folders = folders.into_iter().chain(std::env::split_paths(&path));
+        std::env::join_paths(folders).expect("a PATH")
     }
 }
 
