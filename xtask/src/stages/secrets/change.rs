@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::STAGE;
 use super::setter::{Setter, names_of};
 use super::tell::check_part;
 use super::values::{self, Values};
@@ -15,7 +14,6 @@ use crate::error::{Exit, Fail};
 use crate::github::runs;
 use crate::ledger::{Database, lease};
 use crate::live::{self, Triggers};
-use crate::plan::{Action, Plan, Step};
 use crate::report::Report;
 use crate::run::Outcome;
 use crate::stages::deploy::part::{Change as Wanted, Part};
@@ -149,52 +147,6 @@ impl<'a> Change<'a> {
             check_part(part)?;
         }
         Ok(())
-    }
-
-    /// What would be done, as `--dry-run` shows it. Names only.
-    pub fn plan(&self) -> Plan {
-        let mut plan = match self.terms.how {
-            How::Bulk => self.sets(),
-            How::Together | How::Staged => self.versions(),
-        };
-        if self.terms.how == How::Together {
-            let made: Vec<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
-            for part in &self.parts {
-                let name = part.name();
-                let task = Action::Task {
-                    name: format!("promote {name}"),
-                };
-                let goal = format!("try that version of {name}, then give it all of the traffic");
-                let step = Step::new("promote", format!("promote {name}"), goal, task);
-                plan.push(step.worker(name).needs(made.clone()));
-            }
-        }
-        plan.notes.extend(self.notes());
-        plan
-    }
-
-    fn versions(&self) -> Plan {
-        self.each("version", |name, secrets| {
-            format!("make a version of {name} with the new {secrets}, without traffic")
-        })
-    }
-
-    fn sets(&self) -> Plan {
-        self.each("set", |name, secrets| {
-            format!("set {secrets} of {name}, live at once")
-        })
-    }
-
-    fn each(&self, verb: &str, goal: impl Fn(&str, &str) -> String) -> Plan {
-        let mut plan = Plan::new(STAGE);
-        for part in &self.parts {
-            let id = format!("{verb} {}", part.name());
-            let secrets = names_of(part.worker, self.values).join(", ");
-            let goal = goal(part.name(), &secrets);
-            let task = Action::Task { name: id.clone() };
-            plan.push(Step::new("secrets", id, goal, task).worker(part.name()));
-        }
-        plan
     }
 
     /// Does it, under the lease. An `Err` means that nothing was changed; a failure after that is in the report.

@@ -4,6 +4,7 @@
 mod change;
 mod list;
 pub(in crate::stages) mod places;
+mod plan;
 mod setter;
 mod tell;
 mod values;
