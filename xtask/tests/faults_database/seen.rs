@@ -50,15 +50,25 @@ fn names(world: &World, sql: &str) -> Vec<String> {
     rows.iter().filter_map(name).collect()
 }
 
+/// The files that make these tables.
+pub fn files(rows: &BTreeMap<String, Vec<Value>>) -> Vec<String> {
+    rows.keys()
+        .map(|table| format!("{:0>4}_{table}.sql", table.trim_start_matches('t')))
+        .collect()
+}
+
+/// The migrations a ledger knows.
+pub fn listed(world: &World, table: &str) -> Vec<String> {
+    let sql = format!("SELECT name FROM {table} WHERE name LIKE '%.sql' ORDER BY name");
+    names(world, &sql)
+}
+
 /// Each migration is in the schema and in both ledgers, or nowhere.
 pub fn ledger(world: &World, rows: &BTreeMap<String, Vec<Value>>) -> Vec<String> {
-    let files: Vec<String> = rows
-        .keys()
-        .map(|table| format!("{:0>4}_{table}.sql", table.trim_start_matches('t')))
-        .collect();
+    let files = files(rows);
     let mut wrong = Vec::new();
     for table in ["d1_migrations", "xtask_migrations"] {
-        let listed = names(world, &format!("SELECT name FROM {table} ORDER BY name"));
+        let listed = listed(world, table);
         if listed != files {
             let tables: Vec<&String> = rows.keys().collect();
             wrong.push(format!(

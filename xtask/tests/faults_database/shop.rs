@@ -101,11 +101,24 @@ impl Shop {
         self.inner.commit(&format!("release {n}"));
     }
 
-    /// A migration that makes a table with one row.
-    pub fn migration(&self, n: u64) {
+    /// A migration that makes a table with one row; gives its text.
+    pub fn migration(&self, n: u64) -> String {
         let text = format!("CREATE TABLE t{n} (x INTEGER);\nINSERT INTO t{n} VALUES ({n});\n");
         self.inner
             .edit(&format!("migrations/{n:04}_t{n}.sql"), &text);
+        text
+    }
+
+    /// A cloud with nothing but an empty database, and a repo without migrations.
+    pub fn empty(&self) {
+        self.inner.cloud().local("POST", "/reset", None);
+        let adopted = json!({"d1": [{"id": DATABASE, "name": "sweep-db"}]});
+        self.inner
+            .cloud()
+            .local("POST", "/resources", Some(adopted));
+        for folder in [".xtask/releases", ".xtask/restore", "migrations"] {
+            let _ = fs::remove_dir_all(self.inner.root().join(folder));
+        }
     }
 
     /// The bookmark of now.
@@ -126,10 +139,7 @@ impl Shop {
 
     /// Three releases: two with a migration, and one with code and a cron only.
     fn set_up(&mut self) {
-        self.inner.cloud().local("POST", "/reset", None);
-        for folder in [".xtask/releases", ".xtask/rollback", "migrations"] {
-            let _ = fs::remove_dir_all(self.inner.root().join(folder));
-        }
+        self.empty();
         let mut releases = Vec::new();
         for n in 1..=3 {
             self.release(n);
@@ -156,8 +166,7 @@ impl Shop {
     /// The third release serves, and the database is as it was then. The cloud keeps few bookmarks, so both that a point
     /// needs are made anew.
     pub fn rewind(&mut self) {
-        let root = self.inner.root();
-        let _ = fs::remove_dir_all(root.join(".xtask/rollback"));
+        let _ = fs::remove_dir_all(self.inner.root().join(".xtask/restore"));
         let Some(mut start) = self.start.take() else {
             return self.set_up();
         };
