@@ -80,14 +80,15 @@ fn find<'a>(subjects: &'a [Subject], name: &str) -> anyhow::Result<(&'a Subject,
     }
 }
 
-/// One atomic request: the note and the new hash.
+/// One atomic request: the note and the new hash. Sent twice, as after a lost answer, it makes one note.
 fn sql(file: &SqlFile, old: Option<&String>, release: &str, reason: &str, ctx: &Ctx) -> String {
     let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let by = ctx.env.var("GITHUB_ACTOR").or_else(|| ctx.env.var("USER"));
     let old = old.map_or_else(|| "NULL".to_owned(), |hash| literal(hash));
     let [name, hash, at] = [&file.name, &file.hash, &at].map(|text| literal(text));
     format!(
-        "{EDITS_TABLE}\nINSERT INTO xtask_edits (name, old_hash, new_hash, reason, by, at) VALUES ({name}, {old}, {hash}, {}, {}, {at});\n\
+        "{EDITS_TABLE}\nINSERT INTO xtask_edits (name, old_hash, new_hash, reason, by, at) SELECT {name}, {old}, {hash}, {}, {}, {at} \
+         WHERE NOT EXISTS (SELECT 1 FROM xtask_migrations WHERE name = {name} AND hash = {hash});\n\
          INSERT INTO xtask_migrations (name, kind, hash, release, applied_at) VALUES ({name}, 'migration', {hash}, {}, {at}) \
          ON CONFLICT (name) DO UPDATE SET hash = excluded.hash;",
         literal(reason.trim()),
