@@ -40,14 +40,21 @@ const KEPT: [(&str, &[&str]); 2] = [
     ),
 ];
 
+/// What came of a restore.
+pub struct Restored {
+    /// The bookmark that undoes it.
+    pub undo: String,
+    /// What somebody should know.
+    pub warnings: Vec<String>,
+}
+
 /// Takes the database back to a bookmark, waits until it answers, and puts back the release records and the lease it
-/// had; `state` is where the records lie meanwhile, for a run that is killed in between ([`aside::recover`]). Gives the
-/// bookmark that undoes the restore.
-pub fn restore(state: &Path, database: &Database, bookmark: &str) -> anyhow::Result<String> {
-    aside::recover(state, database)?;
+/// had; `state` is where the records lie meanwhile, for a run that is killed in between ([`aside::settle`]).
+pub fn restore(state: &Path, database: &Database, bookmark: &str) -> anyhow::Result<Restored> {
+    let mut warnings: Vec<String> = aside::settle(state, database)?.into_iter().collect();
     let kept = kept_rows(database)?;
     for rows in of_tables(&kept) {
-        aside::put(state, database, &rows)?;
+        warnings.extend(aside::put(state, database, &rows)?);
     }
     let path = format!(
         "{}?bookmark={}",
@@ -67,11 +74,12 @@ pub fn restore(state: &Path, database: &Database, bookmark: &str) -> anyhow::Res
     })?;
     wait(database)?;
     put_back(database, &kept)?;
-    aside::forget(state, database)?;
-    Ok(answer["previous_bookmark"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned())
+    warnings.extend(aside::forget(state, database)?);
+    let undo = answer["previous_bookmark"].as_str().unwrap_or_default();
+    Ok(Restored {
+        undo: undo.to_owned(),
+        warnings,
+    })
 }
 
 /// What a person types to do the same by hand.
@@ -114,16 +122,15 @@ fn put_back(database: &Database, kept: &[Vec<Value>]) -> anyhow::Result<()> {
         return Ok(());
     }
     database.create_tables()?;
+    let mut statements = Vec::new();
     for Rows {
         table,
         columns,
         rows,
     } in of_tables(kept)
     {
-        for row in rows {
-            let sql = aside::insert(table, columns, row, "REPLACE");
-            database.write(&sql, &[])?;
-        }
+        let rows = rows.iter();
+        statements.extend(rows.map(|row| aside::insert(table, columns, row, "REPLACE")));
     }
-    Ok(())
+    aside::write_all(database, &statements)
 }

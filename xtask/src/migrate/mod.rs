@@ -52,13 +52,14 @@ impl Done {
             let Some(files) = self.files.remove(&database.name) else {
                 continue;
             };
-            let undo = restore::restore(state, database, bookmark)?;
+            let restored = restore::restore(state, database, bookmark)?;
+            self.warnings.extend(restored.warnings);
             self.applied.retain(|name, _| !files.contains(name));
             self.warnings.push(format!(
                 "{} was taken back to before {}; what was written to it since then is undone, too ({})",
                 database.name,
                 files[0],
-                restore::command(&database.name, &undo)
+                restore::command(&database.name, &restored.undo)
             ));
         }
         Ok(())

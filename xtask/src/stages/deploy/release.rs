@@ -200,7 +200,8 @@ impl<'a> Release<'a> {
                 run: &|url| runs::state(self.ctx, self.target, url),
             },
         )?;
-        aside::recover(&self.ctx.state(), database)?;
+        self.warnings
+            .extend(aside::settle(&self.ctx.state(), database)?);
         self.warnings.extend(lease.notice.clone());
         Ok(Some(lease))
     }

@@ -153,7 +153,9 @@ impl Run<'_> {
                 run: &|url| runs::state(self.ctx, self.target, url),
             },
         )?;
-        aside::recover(&self.ctx.state(), &self.keeper)?;
+        if let Some(warning) = aside::settle(&self.ctx.state(), &self.keeper)? {
+            self.ctx.ui.warn(&warning);
+        }
         Ok(lease)
     }
 }

@@ -84,9 +84,7 @@ pub fn rollback(ctx: &Ctx, options: &Options) -> anyhow::Result<Option<Report>> 
             .fix("roll all workers back, or leave the database as it is")
             .into());
     }
-    if !ctx.dry_run {
-        aside::recover(&ctx.state(), &database)?;
-    }
+    let aside = !ctx.dry_run && aside::recover(&ctx.state(), &database)?;
     let before = facts::Before::read(ctx, &workspace, &database)?;
     if ctx.dry_run {
         let rollback = Rollback::gather(ctx, options, &workspace, &target, &database, before)?;
@@ -101,10 +99,15 @@ pub fn rollback(ctx: &Ctx, options: &Options) -> anyhow::Result<Option<Report>> 
         run: &|url| runs::state(ctx, &target, url),
     };
     let lease = lease::acquire(&database, &who, &terms)?;
+    let left = match aside {
+        true => aside::settle(&ctx.state(), &database)?,
+        false => None,
+    };
     // Read with the lease in hand: from here on nothing changes behind our back.
     let mut rollback = Rollback::gather(ctx, options, &workspace, &target, &database, before)?;
     rollback.check()?;
     rollback.warnings.extend(lease.notice.clone());
+    rollback.warnings.extend(left);
     rollback.confirm()?;
     let ending = rollback.carry_out(&who);
     let ending = match ending {

@@ -3,6 +3,8 @@
 //! Time travel takes a whole database back, and in the first one that is also what the pipeline knows: `ledger::restore`
 //! sees to it that this is not lost.
 
+use std::time::SystemTime;
+
 use anyhow::Context as _;
 
 use crate::context::Ctx;
@@ -10,6 +12,7 @@ use crate::error::Fail;
 use crate::ledger::{Database, aside, lease, literal};
 use crate::stages::rollback::facts::Rollback;
 use crate::stages::rollback::history::shown;
+use crate::stages::rollback::list::age;
 
 /// One database, and where it goes.
 #[derive(Clone)]
@@ -111,31 +114,41 @@ impl Rollback<'_> {
 
     /// What is lost, database by database.
     pub(super) fn window(&self) -> Vec<String> {
-        let line = |restore: &Restore| {
-            let Restore {
-                database, since, ..
-            } = restore;
-            let name = &database.name;
-            format!(
-                "{name} goes back to its state of {since}: everything written to it since then is lost"
-            )
-        };
+        let line =
+            |restore: &Restore| lost(&restore.database.name, &restore.since, SystemTime::now());
         self.restores.iter().map(line).collect()
     }
 }
 
+/// What a database loses that goes back, with how long that is.
+pub(super) fn lost(database: &str, since: &str, now: SystemTime) -> String {
+    let ago = match age(since, now).as_str() {
+        "-" => String::new(),
+        age => format!(", {age} ago"),
+    };
+    format!(
+        "{database} goes back to its state of {since}{ago}: everything written to it since then is lost"
+    )
+}
+
 /// Takes a database back and puts the pipeline's own rows into it again.
 pub fn restore(ctx: &Ctx, ledger: &Ledger<'_>, restore: &Restore) -> anyhow::Result<()> {
-    crate::ledger::restore::restore(&ctx.state(), &restore.database, &restore.bookmark)?;
-    if restore.database.id == ledger.database.id {
-        keep_ledger(ctx, ledger)?;
+    let restored =
+        crate::ledger::restore::restore(&ctx.state(), &restore.database, &restore.bookmark)?;
+    for warning in &restored.warnings {
+        ctx.ui.warn(warning);
     }
-    Ok(())
+    match restore.database.id == ledger.database.id {
+        true => lease::reclaim(ledger.database, ledger.holder, ledger.lease_expiry),
+        false => Ok(()),
+    }
 }
 
 /// Writes what must outlive the restore of the first database into it again.
 pub fn keep_ledger(ctx: &Ctx, ledger: &Ledger<'_>) -> anyhow::Result<()> {
-    aside::recover(&ctx.state(), ledger.database)?;
+    if let Some(warning) = aside::settle(&ctx.state(), ledger.database)? {
+        ctx.ui.warn(&warning);
+    }
     lease::reclaim(ledger.database, ledger.holder, ledger.lease_expiry)
 }
 

@@ -325,6 +325,13 @@ fn an_age_is_one_number() {
     let after = |seconds| super::list::age(&text, then + Duration::from_secs(seconds));
     let ages = [after(5), after(90), after(7300), after(200_000)];
     assert_eq!(ages, ["5s", "1m", "2h", "2d"]);
+    let told = |since: &str| super::restore::lost("db", since, then + Duration::from_secs(7300));
+    expect!["db goes back to its state of 1970-01-12T13:46:40Z, 2h ago: everything written to it since then is lost"]
+        .assert_eq(&told(&text));
+    expect![
+        "db goes back to its state of an unknown time: everything written to it since then is lost"
+    ]
+    .assert_eq(&told("an unknown time"));
 }
 
 #[test]
