@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::states::states;
+use crate::states::agree;
 
 #[test]
 fn a_database_that_predates_the_ledger_is_adopted_not_guessed_at() {
@@ -36,7 +36,7 @@ fn a_database_that_predates_the_ledger_is_adopted_not_guessed_at() {
         before
     );
     world.run(["migrate", "baseline", "--to", "1"]).exits(0);
-    let found = states(&world, 0);
+    let found = agree(&world, 0);
     let words: Vec<&str> = found.iter().map(|(_, state)| state.as_str()).collect();
     assert_eq!(
         words,
@@ -44,6 +44,7 @@ fn a_database_that_predates_the_ledger_is_adopted_not_guessed_at() {
         "{found:?}"
     );
     world.run(["migrate", "up"]).exits(0);
+    agree(&world, 0);
     assert_eq!(
         world.query("SELECT name FROM tags"),
         [json!({"name": "kept"})]

@@ -1,10 +1,12 @@
 //! The database is part of the release: a target that today's schema does not fit is refused, and `--restore-db` brings
 //! its rows back.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use crate::support::World;
-use crate::wall::{SITE, SITE_CONFIG, ill_in_public, live, records, rows, statuses, writes};
+use crate::wall::{Live, SITE, SITE_CONFIG, ill_in_public, live, records, rows, statuses, writes};
 
 const MIGRATION: &str = "-- xtask: allow update-all because the test looks for the old text\n\
                          ALTER TABLE notes ADD COLUMN stars INTEGER NOT NULL DEFAULT 0;\n\
@@ -32,9 +34,17 @@ fn the_first_release_comes_back_row_for_row() {
 
     let good = world.read(SITE);
     world.edit(SITE, &ill_in_public(&good));
+    let third = "migrations/0003_later.sql";
+    world.edit(third, "CREATE TABLE later (x);\n");
     world.commit("ill in public");
-    world.run(["deploy"]).exits(3).says("was put back");
+    let run = world
+        .run(["deploy", "--restore-on-failure"])
+        .exits(3)
+        .says("was put back")
+        .says("small-db was taken back to before 0003_later.sql");
+    world.remove(third);
     assert_eq!(live(&world), second, "the automatic way back lands on 2");
+    assert_eq!(rows(&world), second_rows, "{run}");
     let failed = &records(&world)[2]["failed"];
     assert!(failed.to_string().contains("not in public"), "{failed}");
 
@@ -76,18 +86,38 @@ fn the_first_release_comes_back_row_for_row() {
         .run(["rollback"])
         .exits(2)
         .says("there is no earlier release to go back to");
-
-    // The second release can be shipped again: its migration is applied anew.
     world.edit(SITE, &good);
+    the_second_release_can_be_shipped_again(&world, &first, &first_rows);
+}
+
+/// Its migration is applied anew, and taken back anew.
+fn the_second_release_can_be_shipped_again(
+    world: &World,
+    first: &Live,
+    first_rows: &BTreeMap<String, Vec<Value>>,
+) {
     world.commit("repaired");
     world.deploy();
+    let repaired = live(world);
     let stars = world.query("SELECT text, stars FROM notes WHERE id = 2");
     assert_eq!(stars, [json!({"text": "IT'S THE SECOND NOTE", "stars": 0})]);
     // Its own restore point counts now, not the one of the first time.
     world.query("INSERT INTO tags (name) VALUES ('green')");
     world.run(["rollback", "--restore-db", "--yes"]).exits(0);
-    assert_eq!(live(&world), first);
-    assert_eq!(rows(&world), first_rows);
+    assert_eq!(live(world), *first);
+    assert_eq!(rows(world), *first_rows);
+
+    // A release whose migrations are gone again is refused; whoever knows better says so.
+    world
+        .run(["rollback", "--to", "5"])
+        .exits(2)
+        .says("small-db no longer has 0002_stars.sql, which the release had");
+    world
+        .run(["rollback", "--to", "5", "--force"])
+        .exits(0)
+        .says("`--force` let its code run on it");
+    assert_eq!(live(world), repaired);
+    assert_eq!(rows(world), *first_rows);
 }
 
 /// All of it must leave everything as it is.
