@@ -1,5 +1,5 @@
 //! The payload's own checks as part of `cargo test --workspace`: the vitest suites of the workers, run inside workerd, and
-//! the type check. Knows the two npm scripts of the root package.json, not what they test.
+//! the type check. Knows the two npm scripts of the root package.json, not what they test. And what is installed with them.
 
 #[expect(
     clippy::disallowed_methods,
@@ -63,4 +63,26 @@ fn the_workers_type_check() {
         said.contains("tsc --noEmit"),
         "nothing was checked:\n{said}"
     );
+}
+
+/// Two copies of workerd are 200 MB, and what one of them accepts the other may refuse.
+#[test]
+fn there_is_one_wrangler_with_one_workerd() {
+    let text = std::fs::read_to_string(setup::own_repo().join("package-lock.json"))
+        .expect("the repo has a lock file");
+    let lock: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    for package in ["wrangler", "miniflare", "workerd"] {
+        let end = format!("node_modules/{package}");
+        let paths = lock["packages"].as_object().into_iter().flatten();
+        let copies: Vec<&String> = paths
+            .map(|(path, _)| path)
+            .filter(|path| path.ends_with(&end))
+            .collect();
+        assert_eq!(
+            copies,
+            [&end],
+            "the Vite plugin pins a wrangler of its own: `overrides` in package.json must name what the root's wrangler comes \
+             with; change them together, then run `npm install`"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! The only module that knows wrangler's flags, its environment and its ND-JSON output.
 
+mod own_build;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use crate::plan::Command;
 use crate::tools::node;
 use crate::tools::node_modules::{self, Installed};
 use crate::workspace::{Worker, Workspace};
+
+pub use own_build::{check_environment, own_build};
 
 /// Config names wrangler finds by itself.
 const DEFAULT_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];

@@ -11,3 +11,4 @@ mod github;
 mod isolation;
 mod policy;
 mod shapes;
+mod vite;

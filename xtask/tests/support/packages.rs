@@ -19,7 +19,12 @@ pub fn node_modules() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| {
         let modules = own_repo().join("node_modules");
-        let installed = || modules.join("wrangler/wrangler-dist/cli.js").is_file();
+        // One of the first packages a test needs, and the last that came: an installation older than it is made anew.
+        let needed = [
+            "wrangler/wrangler-dist/cli.js",
+            "@cloudflare/vite-plugin/dist/index.mjs",
+        ];
+        let installed = || needed.iter().all(|file| modules.join(file).is_file());
         if !installed() {
             alone("npm", || {
                 if !installed() {
@@ -30,7 +35,10 @@ pub fn node_modules() -> &'static Path {
                 }
             });
         }
-        assert!(installed(), "`npm ci --ignore-scripts` brought no wrangler");
+        assert!(
+            installed(),
+            "`npm ci --ignore-scripts` did not bring {needed:?}"
+        );
         modules
     })
 }

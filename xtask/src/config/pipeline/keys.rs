@@ -124,7 +124,8 @@ fn workers() -> Table {
             "build",
             text("shell command", ""),
             "Run by `sh` in the Worker's folder before wrangler bundles it. wrangler's own `build.command` runs by itself \
-             and needs no entry here. A wrangler config that a build generates is honoured",
+             and needs no entry here. A wrangler config that a build generates is honoured; with `env` the build gets it \
+             as `CLOUDFLARE_ENV`, by which the Vite plugin chooses",
         )
         .example("\"npm run build\""),
         Key::new(

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::plan::{Action, Command, Plan, Rest, Step};
+use crate::plan::{Action, Plan, Rest, Step};
 use crate::stages::deploy::{placeholder, plans::deployment};
 use crate::stages::preview::STAGE;
 use crate::stages::preview::found::Found;
 use crate::stages::preview::piece::Piece;
 use crate::tools::cloudflare::{Cloudflare, encode};
-use crate::tools::wrangler::Wrangler;
+use crate::tools::wrangler::{self, Wrangler};
 use crate::workspace::Workspace;
 
 /// Runs the workers' own builds and bundles each into a folder below `into`.
@@ -21,11 +21,10 @@ pub fn build(wrangler: &Wrangler, pieces: &[Piece<'_>], into: &Path, timeout: Du
     for piece in pieces {
         let name = piece.name();
         let mut earlier = Vec::new();
-        if let Some(build) = &piece.worker.build {
+        if let Some(build) = wrangler::own_build(piece.worker) {
             let id = format!("run the build of {name}");
-            let command = Action::Command(Command::shell(build, &piece.worker.dir));
             plan.push(
-                Step::new("build", &id, &id, command)
+                Step::new("build", &id, &id, Action::Command(build))
                     .worker(name)
                     .timeout(timeout),
             );
