@@ -250,12 +250,7 @@ pub fn adopt(state: &mut State, bindings: &[Value], now: &str) -> Vec<String> {
             "r2_bucket" if !state.r2.contains_key(text(binding, "bucket_name")) => {
                 let name = text(binding, "bucket_name").to_owned();
                 adopted.push(format!("R2 bucket {name}"));
-                state.r2.insert(
-                    name,
-                    R2Bucket {
-                        creation_date: now.to_owned(),
-                    },
-                );
+                state.r2.insert(name, R2Bucket::created(now.to_owned()));
             }
             _ => {}
         }

@@ -165,7 +165,7 @@ fn adopt_into(state: &mut State, wanted: Resources, now: &str) -> Result<Vec<Str
         if let Entry::Vacant(vacant) = state.r2.entry(name) {
             adopted.push(format!("R2 bucket {}", vacant.key()));
             let creation_date = now.to_owned();
-            vacant.insert(R2Bucket { creation_date });
+            vacant.insert(R2Bucket::created(creation_date));
         }
     }
     Ok(adopted)

@@ -91,7 +91,7 @@ mod tests {
             let creation_date = "now".to_owned();
             state
                 .r2
-                .insert((*name).to_owned(), R2Bucket { creation_date });
+                .insert((*name).to_owned(), R2Bucket::created(creation_date));
         }
         for (script, id) in objects {
             let namespace = DurableObjectNamespace {

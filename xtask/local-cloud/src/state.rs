@@ -303,6 +303,19 @@ pub struct KvNamespace {
 pub struct R2Bucket {
     /// RFC 3339.
     pub creation_date: String,
+    /// The rules for old objects, when somebody has set some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Vec<Value>>,
+}
+
+impl R2Bucket {
+    /// A new one.
+    pub fn created(creation_date: String) -> R2Bucket {
+        R2Bucket {
+            creation_date,
+            lifecycle: None,
+        }
+    }
 }
 
 /// An open tail.

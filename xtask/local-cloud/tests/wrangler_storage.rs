@@ -656,6 +656,10 @@ fn r2_buckets_and_objects_come_and_go() {
     bucket(&["list"]).ok().says("images");
     let no_name = cloud.call("POST", "/r2/buckets", Some(json!({ "name": "No" })));
     assert_eq!(no_name["errors"][0]["code"], 10005);
+    let add = ["lifecycle", "add", "images", "old ones", "logs/"];
+    bucket(&[&add[..], &["--expire-days", "7"]].concat()).ok();
+    let rules = bucket(&["lifecycle", "list", "images"]).ok();
+    rules.says("old ones").says("Default Multipart Abort Rule");
 
     object(&[
         "put",

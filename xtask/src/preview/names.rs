@@ -26,7 +26,7 @@ const STORES_TAGS_MAX: usize = 3;
 /// The table of a preview's database that says whose it is: `repo` (a [`repo_hash`]) and `preview` (a [`Key::suffix`]).
 pub const MARKER_TABLE: &str = "xtask_preview";
 
-/// The KV key, and the R2 object with `.json` behind it, that holds the [`marker`] of a preview's namespace or bucket.
+/// The KV key that holds the [`marker`] of a preview's namespace.
 pub const MARKER_KEY: &str = "xtask-preview";
 
 /// Which preview.
@@ -160,7 +160,18 @@ fn store_hash(name: &str) -> String {
     digest::text(name)[..HASH_LENGTH].to_owned()
 }
 
-/// What stands in a preview's namespace under [`MARKER_KEY`], and in its bucket.
+/// The id of the rule for old objects that says whose a preview's bucket is.
+pub fn rule(key: Key, repo: &str) -> String {
+    format!("{TAG} {repo} {}", key.suffix())
+}
+
+/// True when a bucket's rule says whose preview's the bucket is.
+pub fn is_rule(id: &str) -> bool {
+    id.strip_prefix(TAG)
+        .is_some_and(|rest| rest.starts_with(' '))
+}
+
+/// What stands in a preview's namespace under [`MARKER_KEY`].
 pub fn marker(key: Key, repo: &str) -> String {
     serde_json::json!({"repo": repo, "preview": key.suffix()}).to_string()
 }
@@ -270,6 +281,11 @@ mod tests {
         assert!(is_marker(&marker(Key::Pr(7), &ours), Key::Pr(7), &ours));
         assert!(!is_marker(&marker(Key::Pr(7), &ours), Key::Pr(70), &ours));
         assert!(!is_marker("{}", Key::Pr(7), &ours));
+        assert!(
+            is_rule(&rule(Key::Pr(7), &ours))
+                && rule(Key::Pr(7), &ours) != rule(Key::Pr(7), &theirs)
+        );
+        assert!(!is_rule("Default Multipart Abort Rule") && !is_rule("xtask-previews"));
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub fn marker(key: Key) -> String {
     names::marker(key, &own())
 }
 
+/// What marks a bucket.
+pub fn rule(key: Key) -> String {
+    names::rule(key, &own())
+}
+
 /// A whole preview: three Workers, bound to each other and to a database, a namespace and a bucket with something in it.
 pub fn made(world: &World, key: Key) {
     let suffix = key.suffix();
@@ -52,11 +57,8 @@ pub fn made(world: &World, key: Key) {
     bucket(
         world,
         &images,
-        &[
-            ("xtask-preview.json", &mark),
-            ("logo.png", "png"),
-            ("a/b c.png", "png"),
-        ],
+        Some(&rule(key)),
+        &[("logo.png", "png"), ("a/b c.png", "png")],
     );
     let tags = names::tags(key, &own());
     set(
@@ -169,11 +171,17 @@ pub fn namespace(world: &World, title: &str, pairs: &[(&str, &str)]) -> String {
     id
 }
 
-/// A bucket with objects.
-pub fn bucket(world: &World, name: &str, objects: &[(&str, &str)]) {
+/// A bucket with objects; `mark` is what says whose it is.
+pub fn bucket(world: &World, name: &str, mark: Option<&str>, objects: &[(&str, &str)]) {
     world
         .cloud()
         .result("POST", "/r2/buckets", Some(json!({"name": name})));
+    if let Some(mark) = mark {
+        let rule = json!({"id": mark, "enabled": false, "conditions": {"prefix": ""}});
+        let path = format!("/r2/buckets/{name}/lifecycle");
+        let rules = json!({"rules": [rule]});
+        world.cloud().result("PUT", &path, Some(rules));
+    }
     for (key, text) in objects {
         object(world, name, key, text);
     }

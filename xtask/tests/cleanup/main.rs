@@ -139,9 +139,10 @@ fn what_only_looks_like_a_preview_survives() {
     made::bucket(
         &world,
         "small-images-pr-7-preview",
-        &[("xtask-preview.json", "{\"repo\": 1}")],
+        Some("xtask-preview 000000000000 pr-7-preview"),
+        &[],
     );
-    made::bucket(&world, "stranger-pr-7-preview", &[]);
+    made::bucket(&world, "stranger-pr-7-preview", None, &[]);
     let before = dump(&world, "");
     world.clear_journal();
     let run = world.run(["cleanup", "--pr", "7"]).exits(0);
@@ -169,14 +170,15 @@ fn what_a_killed_preview_left_unmarked_and_empty_goes() {
     let world = world();
     made::database(&world, "small-db-pr-7-preview", None);
     made::namespace(&world, "small-kv-b6b44e27-pr-7-preview", &[]);
-    made::bucket(&world, "small-images-pr-7-preview", &[]);
+    made::bucket(&world, "small-images-pr-7-preview", None, &[]);
     // Not of these configs, but marked: an older commit of the pull request had it.
     made::bucket(
         &world,
         "older-pr-7-preview",
-        &[("xtask-preview.json", &made::marker(Key::Pr(7)))],
+        Some(&made::rule(Key::Pr(7))),
+        &[],
     );
-    made::bucket(&world, "unknown-pr-7-preview", &[]);
+    made::bucket(&world, "unknown-pr-7-preview", None, &[]);
     world.run(["cleanup", "--pr", "7"]).exits(0);
     let left = dump(&world, "");
     let names: Vec<&String> = left
@@ -240,7 +242,7 @@ fn a_bucket_and_a_namespace_of_more_than_one_page() {
     let world = world();
     let marker = made::marker(Key::Pr(7));
     let bucket = "small-images-pr-7-preview";
-    made::bucket(&world, bucket, &[("xtask-preview.json", &marker)]);
+    made::bucket(&world, bucket, Some(&made::rule(Key::Pr(7))), &[]);
     let odd = ["a b/c%2Fd", "ä?#&=", "..", "x/../y", "-"];
     let names = (0..1030)
         .map(|number| format!("zz/{number:04}.bin"))

@@ -41,17 +41,18 @@ fn previews_of_closed_pull_requests_go() {
 /// A pull request that adds storage: the checkout that looks for what is left over does not know it, and a preview that was
 /// killed had no time to mark it.
 #[test]
-fn storage_that_only_the_workers_announce_goes_before_them() {
+fn storage_that_only_the_workers_announce_is_marked_before_they_go() {
     let world = crate::world();
     open_pull(&world, 7, "closed");
     let name = |base: &str| format!("{base}-pr-7-preview");
     let announced = ["new-db", "new-kv", "new-files", "full-db"].map(name);
     let mut tags = names::tags(Key::Pr(7), &made::own());
     tags.extend(names::stores_tags(&announced, &[]));
-    made::worker(&world, &name("small-api"), &[], &tags);
     made::database(&world, &name("new-db"), None);
     made::namespace(&world, &name("new-kv"), &[]);
-    made::bucket(&world, &name("new-files"), &[]);
+    made::bucket(&world, &name("new-files"), None, &[]);
+    let files = json!({"type": "r2_bucket", "name": "FILES", "bucket_name": name("new-files")});
+    made::worker(&world, &name("small-api"), &[files], &tags);
     // Nobody announced the one, and there is something in the other.
     made::database(&world, &name("others-db"), None);
     let full = made::database(&world, &name("full-db"), None);
@@ -62,8 +63,22 @@ fn storage_that_only_the_workers_announce_goes_before_them() {
     );
     let gone = deletions(&world);
     assert_eq!(gone.len(), 4, "{gone:#?}");
-    // Gone before its Worker, nothing is left that nobody would find again.
-    assert!(gone[3].contains("small-api-pr-7-preview"), "{gone:#?}");
+    // Once the one Worker that announces them is gone, nothing else leads to them. It is bound to the bucket, so it goes first.
+    let requests = world.requests();
+    let at = |line: &str| {
+        let found = requests.iter().position(|other| other.starts_with(line));
+        found.unwrap_or_else(|| panic!("{line}: {requests:#?}"))
+    };
+    let worker = at("DELETE /workers/services/small-api-pr-7-preview");
+    assert!(at("PUT /storage/kv/namespaces/") < worker, "{requests:#?}");
+    assert!(
+        at("PUT /r2/buckets/new-files-pr-7-preview/lifecycle") < worker,
+        "{requests:#?}"
+    );
+    assert!(
+        worker < at("DELETE /r2/buckets/new-files-pr-7-preview"),
+        "{requests:#?}"
+    );
     let left = dump(&world, "");
     let left: Vec<&String> = left
         .keys()

@@ -36,12 +36,17 @@ fn make(world: &World, key: Key, scripts: &[&str]) {
     );
     let pairs = [("xtask-preview", marker.as_str()), ("page", "cached")];
     made::namespace(world, &format!("small-kv-b6b44e27-{suffix}"), &pairs);
-    let objects = [("xtask-preview.json", marker.as_str()), ("logo.png", "png")];
-    made::bucket(world, &format!("small-images-{suffix}"), &objects);
-    let mut bindings = vec![d1(&database)];
+    // No config of this checkout leads to the bucket: the pull request brought it.
+    let bucket = format!("brought-{suffix}");
+    let objects = [("logo.png", "png")];
+    made::bucket(world, &bucket, Some(&made::rule(key)), &objects);
+    let files = json!({"type": "r2_bucket", "name": "FILES", "bucket_name": bucket});
+    let mut bindings = vec![d1(&database), files];
+    let mut tags = names::tags(key, &made::own());
+    tags.extend(names::stores_tags([&bucket], &[]));
     for script in scripts {
         let name = format!("{script}-{suffix}");
-        made::worker(world, &name, &bindings, &names::tags(key, &made::own()));
+        made::worker(world, &name, &bindings, &tags);
         bindings = vec![json!({"type": "service", "name": "NEXT", "service": name})];
     }
 }
@@ -160,7 +165,9 @@ impl Sweep for Cleanup {
     fn regressions(&self) -> &'static [&'static str] {
         &[
             // Behind a 500 stood a code that means elsewhere that the thing is gone: it counted as deleted.
-            "pr DELETE /r2/buckets/small-images-pr-7-preview 1 500-from-then-on",
+            "pr DELETE /r2/buckets/brought-pr-7-preview 1 500-from-then-on",
+            // The bucket was empty, its Workers were gone, and it was there.
+            "pr DELETE /r2/buckets/brought-pr-7-preview 1 kill-before",
             // All was gone, and the comment still said that the preview is ready.
             "stale GET /repos/acme/site/deployments 2 kill-before",
         ]

@@ -104,6 +104,10 @@ fn r2_routes() -> Router<App> {
         )
         .route(BUCKET, get(r2::get).delete(r2::delete))
         .route(
+            &below("lifecycle"),
+            get(r2::lifecycle).put(r2::set_lifecycle),
+        )
+        .route(
             &below("objects"),
             get(r2_objects::list).delete(r2_objects::bulk_delete),
         )

@@ -1,4 +1,6 @@
-//! R2 buckets as things: create, list, look up, delete. Must not know objects beyond "is there one" (`r2_objects`).
+//! R2 buckets as things: create, list, look up, delete, and their rules for old objects. Must not know objects beyond "is there one" (`r2_objects`).
+
+use std::collections::BTreeSet;
 
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse as _, Json as JsonAnswer};
@@ -23,9 +25,7 @@ pub(super) struct Create {
 /// `POST /accounts/{account}/r2/buckets`
 pub(super) async fn create(context: Context, Json(create): Json<Create>) -> ApiResult {
     check_name(&create.name)?;
-    let bucket = R2Bucket {
-        creation_date: ids::now(),
-    };
+    let bucket = R2Bucket::created(ids::now());
     let result = row(&create.name, &bucket);
     context.app.mutate(|state| {
         if state.r2.contains_key(&create.name) {
@@ -111,6 +111,50 @@ pub(super) async fn delete(context: Context, Path((_, name)): Path<(String, Stri
         Ok(())
     })?;
     ok(Value::Object(serde_json::Map::new()))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Lifecycle {
+    rules: Vec<Value>,
+}
+
+/// `GET /accounts/{account}/r2/buckets/{bucket}/lifecycle`: as documented, a new bucket gives uploads in parts up after a week.
+pub(super) async fn lifecycle(
+    context: Context,
+    Path((_, name)): Path<(String, String)>,
+) -> ApiResult {
+    let rules = find(&context, &name)?.lifecycle.unwrap_or_else(|| {
+        vec![json!({
+            "id": "Default Multipart Abort Rule", "enabled": true, "conditions": { "prefix": "" },
+            "abortMultipartUploadsTransition": { "condition": { "type": "Age", "maxAge": 604_800 } },
+        })]
+    });
+    ok(json!({ "rules": rules }))
+}
+
+/// `PUT /accounts/{account}/r2/buckets/{bucket}/lifecycle`: the rules are kept, and shown; nothing here gets old enough for one.
+pub(super) async fn set_lifecycle(
+    context: Context,
+    Path((_, name)): Path<(String, String)>,
+    Json(wanted): Json<Lifecycle>,
+) -> ApiResult {
+    find(&context, &name)?;
+    let mut ids = BTreeSet::new();
+    for rule in &wanted.rules {
+        let id = rule["id"].as_str().filter(|id| !id.is_empty());
+        let whole = rule["enabled"].is_boolean() && rule["conditions"].is_object();
+        if !id.is_some_and(|id| ids.insert(id.to_owned())) || !whole {
+            let message = "A lifecycle rule needs an id of its own, `enabled` and `conditions`.";
+            return Err(ApiError::bad_request(10040, message));
+        }
+    }
+    context.app.mutate(|state| {
+        if let Some(bucket) = state.r2.get_mut(&name) {
+            bucket.lifecycle = Some(wanted.rules);
+        }
+        Ok(())
+    })?;
+    ok(json!({}))
 }
 
 /// The bucket of a path, or the API's 404. 10006 is what makes wrangler offer to create it.

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::error::Fail;
-use crate::preview::{Key, Resources, names};
+use crate::plan::{Action, Step};
+use crate::preview::{Key, Resources, marks, names};
+
+pub use crate::preview::Kind;
 use crate::stages::cleanup::stores;
 use crate::target::Target;
 use crate::tools::cloudflare::Cloudflare;
@@ -87,25 +90,14 @@ pub struct Store {
     pub unmarked: bool,
 }
 
-/// A kind of storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// D1.
-    Database,
-    /// KV.
-    Namespace,
-    /// R2.
-    Bucket,
-}
-
-impl Kind {
-    /// The word for people.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Database => "database",
-            Kind::Namespace => "namespace",
-            Kind::Bucket => "bucket",
+impl Store {
+    /// Writes into it whose it is; one that went meanwhile needs no mark.
+    pub fn mark(&self, cloud: &Cloudflare, repo: &str) -> Step {
+        let mut step = marks::step(cloud, (self.kind, &self.name, &self.id), self.key, repo);
+        if let Action::Rest(rest) = &mut step.action {
+            rest.tolerate = stores::NOT_FOUND.to_vec();
         }
+        step
     }
 }
 

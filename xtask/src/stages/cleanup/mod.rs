@@ -77,7 +77,7 @@ pub fn cleanup(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         },
     };
     found = found.only(&stale.doomed);
-    let cleanup = plan::plan(&found, &target.cloudflare);
+    let cleanup = plan::plan(&found, &target.cloudflare, &scope.repo);
     if ctx.dry_run {
         return Ok(dry_run(ctx, cleanup.plan, &found, &stale));
     }
@@ -120,7 +120,7 @@ pub fn take_down(
     ctx.interrupt.reset();
     let scope = Scope::new(workspace, target.cloudflare.account(), Wanted::One(key));
     let found = found::gather(&scope, target)?;
-    let cleanup = plan::plan(&found, &target.cloudflare);
+    let cleanup = plan::plan(&found, &target.cloudflare, &scope.repo);
     let runner = CleanupRunner {
         effects: Effects { target },
         emptied: cleanup.emptied,

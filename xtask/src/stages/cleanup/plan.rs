@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::plan::{Action, Plan, Rest, Step};
-use crate::preview::names;
+use crate::preview::{marks, names};
 use crate::stages::cleanup::STAGE;
 use crate::stages::cleanup::found::{Found, Kind, Store, Worker};
 use crate::stages::cleanup::stores;
@@ -23,46 +23,36 @@ pub struct Cleanup {
     pub emptied: BTreeMap<String, String>,
 }
 
-/// Plans the end of everything found.
-pub fn plan(found: &Found, cloud: &Cloudflare) -> Cleanup {
+/// Plans the end of everything found. What only Workers announce is marked before they go: were the run killed then, nobody
+/// would find it again.
+pub fn plan(found: &Found, cloud: &Cloudflare, repo: &str) -> Cleanup {
     let mut cleanup = Cleanup {
         plan: Plan::new(STAGE),
         emptied: BTreeMap::new(),
     };
     let order = callers_first(&found.workers);
-    let keepers: Vec<Option<usize>> = found
+    let announced: Vec<&Store> = found
         .stores
         .iter()
-        .map(|store| keeper(&order, store))
+        .filter(|store| store.unmarked && order.iter().any(|worker| worker.announces(store)))
         .collect();
-    for (index, worker) in order.iter().enumerate() {
-        let kept = found.stores.iter().zip(&keepers);
-        let kept = kept.filter(|(_, keeper)| **keeper == Some(index));
-        let mut needs: Vec<String> = bound_to(&order[..index], &worker.script).collect();
-        for (store, _) in kept {
-            let bound = bound_to(&order[..index], &store.id).collect();
-            needs.push(cleanup.delete_store(cloud, store, bound));
-        }
-        cleanup.delete_worker(cloud, worker, needs);
+    for store in &announced {
+        assert!(stores::is_consistent(store), "only previews are marked");
+        cleanup.plan.push(store.mark(cloud, repo));
     }
-    for (store, _) in found
-        .stores
-        .iter()
-        .zip(keepers)
-        .filter(|(_, keeper)| keeper.is_none())
-    {
-        let bound = bound_to(&order, &store.id).collect();
-        cleanup.delete_store(cloud, store, bound);
+    for (index, worker) in order.iter().enumerate() {
+        let told = announced.iter().filter(|store| worker.announces(store));
+        let marks = told.map(|store| marks::step_id(store.kind, &store.name));
+        let needs = marks.chain(bound_to(&order[..index], &worker.script));
+        cleanup.delete_worker(cloud, worker, needs.collect());
+    }
+    for store in &found.stores {
+        let marks = announced.iter().filter(|other| **other == store);
+        let marks = marks.map(|store| marks::step_id(store.kind, &store.name));
+        let needs = marks.chain(bound_to(&order, &store.id));
+        cleanup.delete_store(cloud, store, needs.collect());
     }
     cleanup
-}
-
-/// The Worker that goes after a store, because for a while nothing else says whose the store is: it has no marker yet, or
-/// has to be emptied before it can be deleted. Were the run killed then, nobody would find it again.
-fn keeper(order: &[&Worker], store: &Store) -> Option<usize> {
-    let needs_one = store.unmarked || store.kind == Kind::Bucket;
-    let keeper = || order.iter().rposition(|worker| worker.announces(store));
-    needs_one.then(keeper).flatten()
 }
 
 impl Cleanup {
@@ -80,8 +70,7 @@ impl Cleanup {
         self.plan.push(step.worker(&worker.script).needs(needs));
     }
 
-    /// The id of the step that is the last.
-    fn delete_store(&mut self, cloud: &Cloudflare, store: &Store, needs: Vec<String>) -> String {
+    fn delete_store(&mut self, cloud: &Cloudflare, store: &Store, needs: Vec<String>) {
         assert!(stores::is_consistent(store), "only previews are deleted");
         let (word, name) = (store.kind.word(), &store.name);
         let mut last = needs;
@@ -98,7 +87,6 @@ impl Cleanup {
         let goal = format!("delete the {word} {name}");
         let step = Step::new("storage", store_id(store), goal, Action::Rest(rest));
         self.plan.push(step.needs(last));
-        store_id(store)
     }
 }
 

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::error::Fail;
 use crate::plan::{Action, Step};
-use crate::preview::names;
 use crate::run::{Io, Runner};
 use crate::stages::effects::Effects;
 use crate::tools::cloudflare::{Call, Cloudflare, encode};
@@ -37,14 +36,13 @@ impl Runner for CleanupRunner<'_> {
 }
 
 /// Deletes objects until there are none. The list is read from its start each time, so that nothing that came meanwhile is
-/// missed. The marker goes last: a bucket that is half empty must still tell whose it is.
+/// missed.
 fn empty(cloud: &Cloudflare, bucket: &str, io: &Io) -> anyhow::Result<Value> {
     let base = cloud.path(&format!("/r2/buckets/{}/objects", encode(bucket)));
-    let marker = format!("{}.json", names::MARKER_KEY);
     let mut before = Vec::new();
     let mut deleted = 0;
     loop {
-        let mut keys = page(cloud, &base)?;
+        let keys = page(cloud, &base)?;
         if keys.is_empty() {
             break;
         }
@@ -57,7 +55,6 @@ fn empty(cloud: &Cloudflare, bucket: &str, io: &Io) -> anyhow::Result<Value> {
             );
         }
         before.clone_from(&keys);
-        keys.retain(|key| *key != marker || before.len() == 1);
         delete_all(cloud, &base, &keys, io)?;
         deleted += keys.len();
         io.line(&format!("{deleted} objects deleted"));

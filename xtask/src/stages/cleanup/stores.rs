@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::error::Fail;
 use crate::ledger::Database;
-use crate::preview::names;
+use crate::preview::{marks, names};
 use crate::stages::cleanup::found::{Found, Kind, Scope, Store, Whose};
 use crate::tools::cloudflare::{ApiError, Call, Cloudflare, encode};
 
@@ -38,7 +38,7 @@ pub(super) fn namespaces(scope: &Scope<'_>, cloud: &Cloudflare) -> anyhow::Resul
         .map_err(Fail::from)?;
     let mut found = Found::default();
     for store in candidates(scope, Kind::Namespace, &rows, "title", "id") {
-        let base = cloud.path(&format!("/storage/kv/namespaces/{}", encode(&store.id)));
+        let base = cloud.path(&marks::namespace_path(&store.id));
         let marker = cloud.text(&format!("{base}/values/{}", names::MARKER_KEY))?;
         let told = told_by(marker, &store, &scope.repo)?;
         take(&mut found, store, told);
@@ -56,9 +56,7 @@ pub(super) fn buckets(scope: &Scope<'_>, cloud: &Cloudflare) -> anyhow::Result<F
     };
     let mut found = Found::default();
     for store in candidates(scope, Kind::Bucket, &rows, "name", "name") {
-        let base = cloud.path(&format!("/r2/buckets/{}/objects", encode(&store.id)));
-        let marker = cloud.text(&format!("{base}/{}.json", names::MARKER_KEY))?;
-        let told = told_by(marker, &store, &scope.repo)?;
+        let told = bucket_owner(cloud, &store, &scope.repo)?;
         take(&mut found, store, told);
     }
     Ok(found)
@@ -159,7 +157,30 @@ fn database_owner(cloud: &Cloudflare, store: &Store, repo: &str) -> anyhow::Resu
     })
 }
 
-/// A namespace or bucket says whose it is in a text of its own.
+/// A bucket says whose it is in the id of a rule.
+fn bucket_owner(cloud: &Cloudflare, store: &Store, repo: &str) -> anyhow::Result<Told> {
+    let path = cloud.path(&marks::lifecycle_path(&store.id));
+    let answer = match cloud.call(&Call::get(path))? {
+        Ok(answer) => answer,
+        Err(error) if NOT_FOUND.contains(&error.code) => return Ok(Told::Gone),
+        // A bucket without rules.
+        Err(error) if error.is_not_found() => return Ok(Told::Not(Whose::Unmarked)),
+        Err(error) => return Err(Fail::from(error).into()),
+    };
+    let rules = answer["rules"].as_array().into_iter().flatten();
+    let marks: Vec<&str> = rules
+        .filter_map(|rule| rule["id"].as_str())
+        .filter(|id| names::is_rule(id))
+        .collect();
+    let ours = names::rule(store.key, repo);
+    Ok(match marks.as_slice() {
+        [] => Told::Not(Whose::Unmarked),
+        [mark] if *mark == ours => Told::Ours,
+        _ => Told::Not(Whose::Others),
+    })
+}
+
+/// A namespace says whose it is in a text of its own.
 fn told_by(
     marker: Result<Option<String>, ApiError>,
     store: &Store,
@@ -186,7 +207,7 @@ pub(super) fn deletion_path(cloud: &Cloudflare, store: &Store) -> String {
     let id = encode(&store.id);
     match store.kind {
         Kind::Database => cloud.path(&format!("/d1/database/{id}")),
-        Kind::Namespace => cloud.path(&format!("/storage/kv/namespaces/{id}")),
+        Kind::Namespace => cloud.path(&marks::namespace_path(&store.id)),
         Kind::Bucket => cloud.path(&format!("/r2/buckets/{id}")),
     }
 }

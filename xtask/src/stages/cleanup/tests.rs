@@ -27,7 +27,7 @@ fn store(kind: Kind, name: &str, id: &str) -> Store {
 /// One line per step: what, and what has to be done before.
 fn order(found: &Found) -> String {
     let cloud = Cloudflare::new("https://cloud.test", "acc", "token");
-    let plan = plan::plan(found, &cloud).plan;
+    let plan = plan::plan(found, &cloud, "repo").plan;
     let lines = plan.steps.iter().map(|step| match step.needs.join(" + ") {
         needs if needs.is_empty() => format!("{}\n", step.id),
         needs => format!("{} <- {needs}\n", step.id),
@@ -83,7 +83,7 @@ fn a_circle_is_broken_somewhere() {
 }
 
 #[test]
-fn what_nothing_but_tags_tells_goes_before_them() {
+fn what_nothing_but_tags_tells_is_marked_before_they_go() {
     let unmarked = |kind, name: &str, id: &str| Store {
         unmarked: true,
         ..store(kind, name, id)
@@ -108,14 +108,17 @@ fn what_nothing_but_tags_tells_goes_before_them() {
         ..Found::default()
     };
     expect![[r#"
-        delete worker a-pr-7-preview
-        empty bucket images-pr-7-preview <- delete worker a-pr-7-preview
-        delete bucket images-pr-7-preview <- empty bucket images-pr-7-preview
-        delete database new-db-pr-7-preview
-        delete worker b-pr-7-preview <- delete worker a-pr-7-preview + delete bucket images-pr-7-preview + delete database new-db-pr-7-preview
+        mark the bucket images-pr-7-preview
+        mark the database new-db-pr-7-preview
+        delete worker a-pr-7-preview <- mark the bucket images-pr-7-preview + mark the database new-db-pr-7-preview
+        delete worker b-pr-7-preview <- mark the bucket images-pr-7-preview + mark the database new-db-pr-7-preview + delete worker a-pr-7-preview
         delete worker c-pr-7-preview
+        empty bucket images-pr-7-preview <- mark the bucket images-pr-7-preview + delete worker a-pr-7-preview
+        delete bucket images-pr-7-preview <- empty bucket images-pr-7-preview
+        delete database new-db-pr-7-preview <- mark the database new-db-pr-7-preview
         delete database derived-db-pr-7-preview
-    "#]].assert_eq(&order(&found));
+    "#]]
+    .assert_eq(&order(&found));
 }
 
 #[test]

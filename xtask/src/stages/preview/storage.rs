@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::error::Fail;
-use crate::ledger::{self, Database, literal};
+use crate::ledger::Database;
 use crate::plan::{Action, Plan, Rest, Step};
-use crate::preview::{Key, Resources, names};
+use crate::preview::{Key, Kind, Resources, marks, names};
 use crate::stages::preview::STAGE;
 use crate::tools::cloudflare::{Call, Cloudflare, encode};
 
@@ -168,38 +168,17 @@ pub fn mark(
     repo: &str,
 ) -> Plan {
     let mut plan = Plan::new(STAGE);
-    let mut set = |what: String, method: &str, path: String, body: Value| {
-        let rest = Rest::set(method, path, body);
-        let id = format!("mark {what}");
-        let goal = format!("write into {what} whose it is");
-        plan.push(Step::new("data", id, goal, Action::Rest(rest)));
-    };
-    for name in resources.databases.values() {
+    let databases = resources
+        .databases
+        .values()
+        .map(|name| (Kind::Database, name));
+    let namespaces = resources
+        .namespaces
+        .values()
+        .map(|title| (Kind::Namespace, title));
+    for (kind, name) in databases.chain(namespaces) {
         if let Some(id) = storage.ids.get(name) {
-            let database = Database::new(cloud, name, id);
-            let sql = json!({ "sql": marking_sql(key, repo) });
-            set(
-                format!("the database {name}"),
-                "POST",
-                database.query_path(),
-                sql,
-            );
-        }
-    }
-    let marker: Value = serde_json::from_str(&names::marker(key, repo)).unwrap_or_default();
-    for title in resources.namespaces.values() {
-        if let Some(id) = storage.ids.get(title) {
-            let path = format!(
-                "/storage/kv/namespaces/{}/values/{}",
-                encode(id),
-                names::MARKER_KEY
-            );
-            set(
-                format!("the namespace {title}"),
-                "PUT",
-                cloud.path(&path),
-                marker.clone(),
-            );
+            plan.push(marks::step(cloud, (kind, name, id), key, repo));
         }
     }
     for name in resources
@@ -207,29 +186,9 @@ pub fn mark(
         .values()
         .filter(|name| storage.buckets.contains(*name))
     {
-        let path = format!(
-            "/r2/buckets/{}/objects/{}.json",
-            encode(name),
-            names::MARKER_KEY
-        );
-        set(
-            format!("the bucket {name}"),
-            "PUT",
-            cloud.path(&path),
-            marker.clone(),
-        );
+        plan.push(marks::step(cloud, (Kind::Bucket, name, name), key, repo));
     }
     plan
-}
-
-fn marking_sql(key: Key, repo: &str) -> String {
-    let table = names::MARKER_TABLE;
-    let (repo, preview) = (literal(repo), literal(&key.suffix()));
-    format!(
-        "{}\nCREATE TABLE IF NOT EXISTS {table} (repo TEXT NOT NULL, preview TEXT NOT NULL, PRIMARY KEY (repo, preview));\n\
-         INSERT OR IGNORE INTO {table} (repo, preview) VALUES ({repo}, {preview});",
-        ledger::TABLES
-    )
 }
 
 /// Refuses a database of the preview's name that is not the preview's. One that is empty was made by a run that was
