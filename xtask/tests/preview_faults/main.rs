@@ -2,6 +2,7 @@
 //! Production and the previews of others never change, a rerun converges, and whatever is left at any moment is found by
 //! `cleanup --stale`. How a sweep is steered is in `support/sweep`.
 
+mod anew;
 mod cleanup;
 #[path = "../preview/dump.rs"]
 mod dump;

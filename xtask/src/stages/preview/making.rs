@@ -15,6 +15,7 @@ use crate::live::{self, Live};
 use crate::plan::Plan;
 use crate::preview::{Key, Resources, names};
 use crate::run::{Outcome, Runner};
+use crate::stages::cleanup::found::{self as remains, Scope, Wanted};
 use crate::stages::effects::Effects;
 use crate::stages::preview::facts::Subject;
 use crate::stages::preview::found::{self, Found};
@@ -22,7 +23,7 @@ use crate::stages::preview::piece::Piece;
 use crate::stages::preview::rewire::{Rewired, Wiring, rewire};
 use crate::stages::preview::storage::Storage;
 use crate::stages::preview::telling::Telling;
-use crate::stages::preview::{Options, twin};
+use crate::stages::preview::{Options, STAGE, twin};
 use crate::target::Target;
 use crate::tools::wrangler::Wrangler;
 use crate::workspace::Workspace;
@@ -230,6 +231,23 @@ impl<'a> Making<'a> {
             true => DataReset::Always,
             false => self.source.pipeline.preview.data_reset,
         }
+    }
+
+    /// Marks what a run that was killed has left unmarked, before a Worker that announces it is deleted to be made anew: killed
+    /// in between, nobody would find it again.
+    pub(super) fn mark_announced(&mut self) -> anyhow::Result<()> {
+        if !self.pieces.iter().any(|piece| piece.renew) {
+            return Ok(());
+        }
+        let cloud = &self.target.cloudflare;
+        let wanted = Wanted::One(self.subject.key);
+        let scope = Scope::new(self.source, cloud.account(), wanted);
+        let found = remains::gather(&scope, self.target)?;
+        let mut plan = Plan::new(STAGE);
+        for store in found.stores.iter().filter(|store| store.unmarked) {
+            plan.push(store.mark(cloud, &self.repo));
+        }
+        self.run(&plan)
     }
 
     /// The tags of each piece: whose it is, what it is made from, and which storage is the preview's.

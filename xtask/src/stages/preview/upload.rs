@@ -36,6 +36,7 @@ impl Making<'_> {
         }
         self.storage = storage::look(&self.target.cloudflare, &self.resources)?;
         self.check_databases()?;
+        self.mark_announced()?;
         let mut build = true;
         for round in 1.. {
             let mut plan = Plan::new(STAGE);

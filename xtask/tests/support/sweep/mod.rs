@@ -14,7 +14,7 @@
 
 pub mod left;
 pub mod points;
-mod run;
+pub mod run;
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
