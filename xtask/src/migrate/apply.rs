@@ -119,7 +119,11 @@ impl Migrator<'_> {
             note_applied(database, &todo, &outcome, done);
             let stop = (!outcome.ok() && (round == ROUNDS_MAX || !lost_only(&outcome)))
                 .then(|| failure(&outcome));
-            keep(outcome, stop.is_none(), done);
+            let outcome = match &stop {
+                Some(_) => outcome,
+                None => outcome.repaired(),
+            };
+            outcome.add_to(&mut done.outcome);
             if let Some(fail) = stop {
                 let fail = done.explain(&database.name, fail);
                 if let Err(error) = done.note_losses(database) {
@@ -160,17 +164,6 @@ fn note(database: &Database, apply: &Apply, done: &mut Done) {
 
 fn names(todo: &[Apply], one: &Apply) -> bool {
     todo.iter().any(|apply| apply.name == one.name)
-}
-
-/// Adds a run to those before. One whose failures are being repaired counts them as warnings: they stay visible.
-pub(super) fn keep(mut outcome: Outcome, repaired: bool, done: &mut Done) {
-    if repaired {
-        outcome = outcome.repaired();
-    }
-    match &mut done.outcome {
-        Some(all) => all.merge(outcome),
-        None => done.outcome = Some(outcome),
-    }
 }
 
 pub(super) fn failure(outcome: &Outcome) -> Fail {

@@ -61,7 +61,7 @@ impl Migrator<'_> {
                 .insert(rehearsal.database.clone(), rehearsal);
         }
         let failure = (!outcome.ok()).then(|| super::apply::failure(&outcome));
-        super::apply::keep(outcome, false, done);
+        outcome.add_to(&mut done.outcome);
         failure.map_or(Ok(()), |fail| Err(fail.into()))
     }
 

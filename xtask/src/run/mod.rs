@@ -193,6 +193,14 @@ impl Outcome {
             .collect()
     }
 
+    /// Adds this run to those of a stage before it, if there were any.
+    pub fn add_to(self, all: &mut Option<Outcome>) {
+        match all {
+            Some(all) => all.merge(self),
+            None => *all = Some(self),
+        }
+    }
+
     /// Adds the steps of a later run, e.g. the roll-back's.
     pub fn merge(&mut self, later: Outcome) {
         self.steps.extend(later.steps);

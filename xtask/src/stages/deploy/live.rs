@@ -167,7 +167,7 @@ impl Release<'_> {
             }
         }
         if outcome.ok() {
-            self.keep(outcome, false);
+            self.keep(outcome);
             return Ok(());
         }
         Err(self.stop(outcome).into())
@@ -245,7 +245,7 @@ impl Release<'_> {
                     .filter_map(|step| step.worker.as_deref())
                     .collect();
                 left.retain(|index| !confirmed.contains(self.parts[*index].name()));
-                self.keep(outcome, true);
+                self.keep(outcome.repaired());
             }
             left = self.differing(left);
         }
@@ -281,7 +281,7 @@ impl Release<'_> {
             round += 1;
             let outcome = self.attempt_all(&plan);
             let all_set = outcome.ok();
-            self.keep(outcome, true);
+            self.keep(outcome.repaired());
             if all_set {
                 return Vec::new();
             }

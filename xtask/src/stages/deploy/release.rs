@@ -210,7 +210,7 @@ impl<'a> Release<'a> {
     pub(super) fn run(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let outcome = self.attempt(plan);
         if outcome.ok() {
-            self.keep(outcome, false);
+            self.keep(outcome);
             return Ok(());
         }
         Err(self.stop(outcome).into())
@@ -226,15 +226,9 @@ impl<'a> Release<'a> {
         )
     }
 
-    /// Adds a run to the report. One whose failures are being repaired counts them as warnings: they stay visible.
-    pub(super) fn keep(&mut self, mut outcome: Outcome, repaired: bool) {
-        if repaired {
-            outcome = outcome.repaired();
-        }
-        match &mut self.outcome {
-            Some(all) => all.merge(outcome),
-            None => self.outcome = Some(outcome),
-        }
+    /// Adds a run to the report.
+    pub(super) fn keep(&mut self, outcome: Outcome) {
+        outcome.add_to(&mut self.outcome);
     }
 
     /// Adds a failed run to the report and gives the reason to stop.
@@ -246,7 +240,7 @@ impl<'a> Release<'a> {
         } else {
             format!("failed to {}", failed.join(", "))
         };
-        self.keep(outcome, false);
+        self.keep(outcome);
         Fail::new(exit, why)
     }
 

@@ -64,7 +64,7 @@ impl Release<'_> {
 
     fn take(&mut self, mut done: Done) {
         if let Some(outcome) = done.outcome.take() {
-            self.keep(outcome, false);
+            self.keep(outcome);
         }
         self.warnings.append(&mut done.warnings);
         self.migrated = done;
@@ -101,7 +101,10 @@ impl Release<'_> {
                 if failed && (round == ROUNDS_MAX || !lost_only(&outcome)) {
                     return Err(self.stop(outcome).into());
                 }
-                self.keep(outcome, failed);
+                self.keep(match failed {
+                    true => outcome.repaired(),
+                    false => outcome,
+                });
                 self.reread()?;
                 if failed {
                     continue;
@@ -121,14 +124,14 @@ impl Release<'_> {
                     .iter()
                     .all(|part| !part.staged() || part.version.is_some())
             {
-                self.keep(outcome, false);
+                self.keep(outcome);
                 return Ok(());
             }
             if round == ROUNDS_MAX || !lost_only(&outcome) {
                 return Err(self.stop(outcome).into());
             }
             // An upload whose answer was lost may be there: look before uploading again.
-            self.keep(outcome, true);
+            self.keep(outcome.repaired());
             self.reread()?;
         }
         Ok(())

@@ -38,7 +38,7 @@ impl Release<'_> {
         self.warnings.extend(seen.warnings.iter().cloned());
         self.seen = seen;
         if outcome.ok() {
-            self.keep(outcome, false);
+            self.keep(outcome);
             return Ok(());
         }
         Err(self.stop(outcome).into())

@@ -290,7 +290,7 @@ impl<'a> Making<'a> {
     /// Adds a run to the report; one that failed is the reason to stop.
     pub(super) fn settle(&mut self, outcome: Outcome) -> anyhow::Result<()> {
         if outcome.ok() {
-            self.keep(outcome, false);
+            self.keep(outcome);
             return Ok(());
         }
         let exit = outcome.exit().unwrap_or(Exit::Remote);
@@ -299,19 +299,13 @@ impl<'a> Making<'a> {
             true => "the run was interrupted".to_owned(),
             false => format!("failed to {}", failed.join(", ")),
         };
-        self.keep(outcome, false);
+        self.keep(outcome);
         Err(Fail::new(exit, why).into())
     }
 
-    /// Adds a run to the report. One whose failures are being repaired counts them as warnings: they stay visible.
-    pub(super) fn keep(&mut self, mut outcome: Outcome, repaired: bool) {
-        if repaired {
-            outcome = outcome.repaired();
-        }
-        match &mut self.outcome {
-            Some(all) => all.merge(outcome),
-            None => self.outcome = Some(outcome),
-        }
+    /// Adds a run to the report.
+    pub(super) fn keep(&mut self, outcome: Outcome) {
+        outcome.add_to(&mut self.outcome);
     }
 
     /// Writes a file of this preview's own state.

@@ -131,7 +131,7 @@ impl Making<'_> {
         match cleanup::take_down(self.ctx, self.target, self.source, key) {
             Ok(outcome) => {
                 let gone = outcome.ok();
-                self.keep(outcome, false);
+                self.keep(outcome);
                 if gone { Ok(()) } else { Err(left) }
             }
             Err(error) => Err(left.why(format!("{error:#}"))),

@@ -56,7 +56,7 @@ impl Making<'_> {
                 .iter()
                 .any(|step| step.group == "build" && !step.status.lets_others_start());
             if lost {
-                self.keep(outcome, true);
+                self.keep(outcome.repaired());
             } else {
                 self.settle(outcome)?;
             }
@@ -129,7 +129,7 @@ impl Making<'_> {
             if outcome.ok() || round == ROUNDS_MAX || !lost_only(&outcome) {
                 self.settle(outcome)?;
             } else {
-                self.keep(outcome, true);
+                self.keep(outcome.repaired());
             }
             self.storage = storage::look(&self.target.cloudflare, &self.resources)?;
         }
@@ -257,7 +257,7 @@ impl Making<'_> {
             if outcome.ok() || round == ROUNDS_MAX || !lost_only(&outcome) {
                 self.settle(outcome)?;
             } else {
-                self.keep(outcome, true);
+                self.keep(outcome.repaired());
             }
         }
         Ok(())
@@ -286,7 +286,7 @@ impl Making<'_> {
                 return self.settle(outcome);
             }
             // An upload whose answer was lost may be there: look before uploading again.
-            self.keep(outcome, true);
+            self.keep(outcome.repaired());
             self.refresh()?;
         }
         Ok(())

@@ -233,10 +233,7 @@ impl Rollback<'_> {
             for plan in plans::triggers(cloud, group, &self.parts, &now, &to) {
                 let outcome = self.ctx.run(&plan, &self.carrier());
                 let ok = outcome.ok();
-                match &mut all {
-                    Some(all) => all.merge(outcome),
-                    None => all = Some(outcome),
-                }
+                outcome.add_to(&mut all);
                 if !ok {
                     break;
                 }
@@ -345,10 +342,7 @@ impl Rollback<'_> {
     }
 
     pub(super) fn keep(&mut self, outcome: Outcome) {
-        match &mut self.outcome {
-            Some(all) => all.merge(outcome),
-            None => self.outcome = Some(outcome),
-        }
+        outcome.add_to(&mut self.outcome);
     }
 
     fn effects(&self) -> Effects<'_> {

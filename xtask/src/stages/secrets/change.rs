@@ -331,10 +331,7 @@ impl<'a> Change<'a> {
     }
 
     fn keep(&mut self, outcome: Outcome) {
-        match &mut self.outcome {
-            Some(all) => all.merge(outcome),
-            None => self.outcome = Some(outcome),
-        }
+        outcome.add_to(&mut self.outcome);
     }
 
     fn runner(&self) -> Setter<'_> {
