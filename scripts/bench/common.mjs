@@ -5,6 +5,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
 export const say = (text) => process.stderr.write(`${text}\n`);
@@ -73,6 +74,9 @@ export async function inTurns(sides, { rounds, warmUp = 0 }, run) {
   }
   return runs;
 }
+
+/** So long after a run the local cloud may still be busy with it; that belongs to nobody's time. */
+export const settle = () => sleep(1500);
 
 /** A copy of a repo's tracked and new files with the installed packages linked in, as a git repository. */
 export function copyRepo(from, to) {

@@ -3,13 +3,10 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 
-import { bench, check, ciEnv, commit, copyRepo, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, sum, table, timed, wranglerEnv } from "./common.mjs";
+import { bench, check, ciEnv, commit, copyRepo, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, settle, sum, table, timed, wranglerEnv } from "./common.mjs";
 
 const BOUND = 0.5;
-/** So long after a deploy the local cloud may still be busy with it; that belongs to nobody's time. */
-const SETTLE_MS = 1500;
 /** What the action is configured with: it runs once per worker, in this order, each with its own secrets. */
 const WORKERS = [
   { folder: "main", main: "src/index.ts", secrets: ["ADMIN_KEY", "GOOGLE_SECRET"] },
@@ -123,7 +120,7 @@ class Bench {
       steps.set(id, known);
     };
     const spent = side === "action" ? this.action(note) : this.xtask(note);
-    await sleep(SETTLE_MS);
+    await settle();
     spent.cloud = (cpuOfTree(this.cloud.pid) - cloudBefore) * 1000;
     spent.requests = await this.requests();
     return spent;

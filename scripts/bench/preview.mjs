@@ -4,13 +4,10 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 
-import { bench, check, ciEnv, copyRepo, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, table, timed, wranglerEnv } from "./common.mjs";
+import { bench, check, ciEnv, copyRepo, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, settle, table, timed, wranglerEnv } from "./common.mjs";
 
 const BOUNDS = { preview: 0.6, cleanup: 0.2 };
-/** So long after a run the local cloud may still be busy with it; that belongs to nobody's time. */
-const SETTLE_MS = 1500;
 /** In the order in which they can be deployed: callees first. */
 const WORKERS = [
   { folder: "analyzer-worker", config: "wrangler.toml", script: "kiamichi-biz-ai-analyzer", secrets: ["ADMIN_KEY"] },
@@ -151,11 +148,11 @@ class Bench {
       this.xtask("preview", pr);
       if (await this.count(pr) !== all) throw new Error(`the preview has ${await this.count(pr)} of ${all} things`);
       const ids = side === "xtask" ? {} : await this.empty(pr);
-      await sleep(SETTLE_MS);
+      await settle();
       spent = side === "xtask" ? this.xtask("cleanup", pr) : this.unmake(side, pr, ids);
     }
     if (await this.count(pr) !== 0) throw new Error(`${side} left ${await this.count(pr)} things`);
-    await sleep(SETTLE_MS);
+    await settle();
     return spent;
   }
 }

@@ -4,7 +4,7 @@
 import fs from "node:fs";
 import path from "node:path";
 
-import { bench, check, ciEnv, commit, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, table, timed, wranglerEnv } from "./common.mjs";
+import { bench, check, ciEnv, commit, cores, inTurns, median, ratio, readFlags, repoWithCloud, say, seconds, settle, table, timed, wranglerEnv } from "./common.mjs";
 
 const BOUND = 0.15;
 const MAINS = ["main", "business-agent", "analyzer-worker", "facebook-worker"].map((worker) => `workers/${worker}/src/index.ts`);
@@ -77,6 +77,7 @@ await bench("rollback", flags, async (work) => {
     const to = releases[1 - at];
     const spent = side === "xtask" ? both.xtask("rollback", "--to", to.id) : both.wrangler(to);
     await both.expect(to);
+    await settle();
     at = 1 - at;
     say(`round ${round}: ${side} ${seconds(spent.wall)} s`);
     return spent;
