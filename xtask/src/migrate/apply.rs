@@ -201,7 +201,7 @@ impl Runner for Sql<'_> {
         };
         match self.target.cloudflare.call(&call)? {
             Ok(_) => Ok(Value::Null),
-            Err(error) if error.code == SQL_REFUSED && error.status < 500 => {
+            Err(error) if error.says(&[SQL_REFUSED]) => {
                 if let Some(said) = rehearsal::said(&error.message) {
                     return Err(Fail::check("the file loses rows that the rehearsal did not see going")
                         .why(said)

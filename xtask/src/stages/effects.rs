@@ -101,8 +101,7 @@ impl Effects<'_> {
             })?,
         };
         match outcome {
-            // Behind a 5xx nothing is known to be so: a code may stand for an error of the service, too.
-            Err(error) if error.status < 500 && rest.tolerate.contains(&error.code) => {
+            Err(error) if error.says(&rest.tolerate) => {
                 io.note("already so");
                 Ok(Value::Null)
             }

@@ -21,6 +21,15 @@ pub const PRODUCTION_API: &str = "https://api.cloudflare.com/client/v4";
 /// Worker not found, as `scripts` and `services` paths say it.
 pub const WORKER_NOT_FOUND: [i64; 2] = [10007, 10090];
 
+/// No such database, namespace, bucket.
+pub const STORE_NOT_FOUND: [i64; 3] = [7404, 10013, 10006];
+
+/// R2 has to be switched on for an account; where it is not, there are no buckets.
+pub const R2_IS_OFF: [i64; 1] = [10042];
+
+/// The token may not do this, or is none. 7403 is what D1 says.
+const REFUSED: [i64; 4] = [10000, 9106, 9109, 7403];
+
 const ATTEMPTS_MAX: u32 = 4;
 const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -57,7 +66,7 @@ pub struct ApiError {
     /// The HTTP status; 0 when no answer came.
     pub status: u16,
     /// Cloudflare's error code; 0 when there is none.
-    pub code: i64,
+    code: i64,
     /// Cloudflare's text, or curl's when no answer came.
     pub message: String,
     /// True when the request may have been carried out although no result came back.
@@ -263,12 +272,18 @@ impl fmt::Display for ApiError {
 impl ApiError {
     /// True when the worker, database or bucket asked for does not exist.
     pub fn is_not_found(&self) -> bool {
-        WORKER_NOT_FOUND.contains(&self.code) || self.status == 404
+        self.says(&WORKER_NOT_FOUND) || self.status == 404
     }
 
-    /// True when the token may not do this, or is none. 7403 is what D1 says.
+    /// True when the token may not do this, or is none.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.code, 10000 | 9106 | 9109 | 7403) || matches!(self.status, 401 | 403)
+        self.says(&REFUSED) || matches!(self.status, 401 | 403)
+    }
+
+    /// True when the request was refused for one of these reasons. Behind a 5xx nothing is known to be so: the same number
+    /// may stand for an error of the service (10013: no such namespace, and Workers' unknown error).
+    pub fn says(&self, codes: &[i64]) -> bool {
+        self.status < 500 && codes.contains(&self.code)
     }
 }
 
@@ -279,7 +294,7 @@ impl From<ApiError> for Fail {
                 .why(error.to_string())
                 .fix("check the connection, then run the command again: it is safe to repeat");
         }
-        if matches!(error.code, 10000 | 9106 | 9109 | 7403) || error.status == 401 {
+        if error.says(&REFUSED) || error.status == 401 {
             return Fail::setup("Cloudflare does not accept the API token for this")
                 .why(error.to_string())
                 .fix("cargo xtask doctor   (names the permission that is missing)");
@@ -369,6 +384,19 @@ mod tests {
             ..lost
         };
         assert!(Call::once("POST", "/x", Value::Null).may_retry(&never_sent));
+    }
+
+    #[test]
+    fn behind_a_server_error_a_code_says_nothing() {
+        let call = Call::get("/x");
+        let body = r#"{"success":false,"errors":[{"code":10013,"message":"unknown"}]}"#;
+        assert!(
+            read(&call, answer(404, body))
+                .unwrap_err()
+                .says(&STORE_NOT_FOUND)
+        );
+        let failed = read(&call, answer(500, body)).unwrap_err();
+        assert!(!failed.says(&STORE_NOT_FOUND) && !failed.is_not_found());
     }
 
     #[test]

@@ -166,6 +166,8 @@ impl Sweep for Cleanup {
         &[
             // Behind a 500 stood a code that means elsewhere that the thing is gone: it counted as deleted.
             "pr DELETE /r2/buckets/brought-pr-7-preview 1 500-from-then-on",
+            // The same when a bucket was asked whose it is: it counted as one that went meanwhile, and was left.
+            "pr GET /r2/buckets/brought-pr-7-preview/lifecycle 1 500-from-then-on",
             // The bucket was empty, its Workers were gone, and it was there.
             "pr DELETE /r2/buckets/brought-pr-7-preview 1 kill-before",
             // All was gone, and the comment still said that the preview is ready.

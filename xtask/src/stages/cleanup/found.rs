@@ -7,12 +7,10 @@ use serde_json::Value;
 
 use crate::error::Fail;
 use crate::plan::{Action, Step};
-use crate::preview::{Key, Resources, marks, names};
-
-pub use crate::preview::Kind;
+use crate::preview::{Key, Kind, Resources, marks, names};
 use crate::stages::cleanup::stores;
 use crate::target::Target;
-use crate::tools::cloudflare::Cloudflare;
+use crate::tools::cloudflare::{Cloudflare, STORE_NOT_FOUND};
 use crate::workspace::Workspace;
 
 /// Which previews are looked for.
@@ -95,7 +93,7 @@ impl Store {
     pub fn mark(&self, cloud: &Cloudflare, repo: &str) -> Step {
         let mut step = marks::step(cloud, (self.kind, &self.name, &self.id), self.key, repo);
         if let Action::Rest(rest) = &mut step.action {
-            rest.tolerate = stores::NOT_FOUND.to_vec();
+            rest.tolerate = STORE_NOT_FOUND.to_vec();
         }
         step
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::plan::{Action, Plan, Rest, Step};
-use crate::preview::{marks, names};
+use crate::preview::{Kind, marks, names};
 use crate::stages::cleanup::STAGE;
-use crate::stages::cleanup::found::{Found, Kind, Store, Worker};
+use crate::stages::cleanup::found::{Found, Store, Worker};
 use crate::stages::cleanup::stores;
-use crate::tools::cloudflare::{Cloudflare, WORKER_NOT_FOUND, encode};
+use crate::tools::cloudflare::{Cloudflare, STORE_NOT_FOUND, WORKER_NOT_FOUND, encode};
 
 /// Emptying a bucket is a request for each object.
 const EMPTYING: Duration = Duration::from_secs(3600);
@@ -83,7 +83,7 @@ impl Cleanup {
             self.emptied.insert(id.clone(), store.id.clone());
             last = vec![id];
         }
-        let rest = delete(stores::deletion_path(cloud, store), &stores::NOT_FOUND);
+        let rest = delete(stores::deletion_path(cloud, store), &STORE_NOT_FOUND);
         let goal = format!("delete the {word} {name}");
         let step = Step::new("storage", store_id(store), goal, Action::Rest(rest));
         self.plan.push(step.needs(last));

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::error::Fail;
 use crate::ledger::Database;
-use crate::preview::{marks, names};
-use crate::stages::cleanup::found::{Found, Kind, Scope, Store, Whose};
-use crate::tools::cloudflare::{ApiError, Call, Cloudflare, encode};
+use crate::preview::{Kind, marks, names};
+use crate::stages::cleanup::found::{Found, Scope, Store, Whose};
+use crate::tools::cloudflare::{ApiError, Call, Cloudflare, R2_IS_OFF, STORE_NOT_FOUND, encode};
 
 /// What a store tells of itself.
 enum Told {
@@ -50,8 +50,7 @@ pub(super) fn buckets(scope: &Scope<'_>, cloud: &Cloudflare) -> anyhow::Result<F
     let rows = cloud.rows_by_cursor(&cloud.path("/r2/buckets"), "buckets")?;
     let rows = match rows {
         Ok(rows) => rows,
-        // R2 has to be switched on for an account; where it is not, there are no buckets.
-        Err(error) if error.code == 10042 => Vec::new(),
+        Err(error) if error.says(&R2_IS_OFF) => Vec::new(),
         Err(error) => return Err(Fail::from(error).into()),
     };
     let mut found = Found::default();
@@ -162,7 +161,7 @@ fn bucket_owner(cloud: &Cloudflare, store: &Store, repo: &str) -> anyhow::Result
     let path = cloud.path(&marks::lifecycle_path(&store.id));
     let answer = match cloud.call(&Call::get(path))? {
         Ok(answer) => answer,
-        Err(error) if NOT_FOUND.contains(&error.code) => return Ok(Told::Gone),
+        Err(error) if error.says(&STORE_NOT_FOUND) => return Ok(Told::Gone),
         // A bucket without rules.
         Err(error) if error.is_not_found() => return Ok(Told::Not(Whose::Unmarked)),
         Err(error) => return Err(Fail::from(error).into()),
@@ -211,9 +210,6 @@ pub(super) fn deletion_path(cloud: &Cloudflare, store: &Store) -> String {
         Kind::Bucket => cloud.path(&format!("/r2/buckets/{id}")),
     }
 }
-
-/// Cloudflare's codes for "there is no such database, namespace, bucket".
-pub(super) const NOT_FOUND: [i64; 3] = [7404, 10013, 10006];
 
 /// True when a key is that of the name: what is deleted is asked once more.
 pub(super) fn is_consistent(store: &Store) -> bool {

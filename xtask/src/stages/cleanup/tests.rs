@@ -1,7 +1,8 @@
 //! What is deleted before what.
 
 use super::*;
-use crate::stages::cleanup::found::{Kind, Store, Worker};
+use crate::preview::Kind;
+use crate::stages::cleanup::found::{Store, Worker};
 use crate::tools::cloudflare::Cloudflare;
 use expect_test::expect;
 

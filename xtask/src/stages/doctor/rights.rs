@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::permissions::{self, Permission, Right};
-use crate::tools::cloudflare::{ApiError, Call, Cloudflare, encode};
+use crate::tools::cloudflare::{ApiError, Call, Cloudflare, R2_IS_OFF, STORE_NOT_FOUND, encode};
 use crate::workspace::Workspace;
 
 /// The account and how it is known.
@@ -142,12 +142,11 @@ impl Rights {
                 self.denied.insert(probe.right, error.to_string());
             }
             // Whoever may not look is told so before whether there is anything to see.
-            Err(error) if error.is_not_found() || matches!(error.code, 7404 | 10013 | 10006) => {
-                self.granted.push(probe.right);
-                self.missing.extend(probe.missing);
-            }
-            // R2 has to be switched on for an account.
-            Err(error) if error.code == 10042 => {
+            Err(error)
+                if error.is_not_found()
+                    || error.says(&STORE_NOT_FOUND)
+                    || error.says(&R2_IS_OFF) =>
+            {
                 self.granted.push(probe.right);
                 self.missing.extend(probe.missing);
             }

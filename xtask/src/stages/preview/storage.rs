@@ -9,7 +9,7 @@ use crate::ledger::Database;
 use crate::plan::{Action, Plan, Rest, Step};
 use crate::preview::{Key, Kind, Resources, marks, names};
 use crate::stages::preview::STAGE;
-use crate::tools::cloudflare::{Call, Cloudflare, encode};
+use crate::tools::cloudflare::{Call, Cloudflare, STORE_NOT_FOUND, encode};
 
 /// Cloudflare's code for "there is such a bucket, and it is yours".
 const BUCKET_EXISTS: i64 = 10004;
@@ -251,8 +251,7 @@ pub fn delete(
         };
         let rest = Rest {
             body: None,
-            // 7404 and 10013: it is gone already.
-            tolerate: vec![7404, 10013],
+            tolerate: STORE_NOT_FOUND.to_vec(),
             ..Rest::set("DELETE", cloud.path(&path), Value::Null)
         };
         let id = format!("throw the {what} {name} away");

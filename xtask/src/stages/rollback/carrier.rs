@@ -48,7 +48,7 @@ impl Carrier<'_> {
             Ok(_) => return Ok(Value::Null),
             Err(error) => error,
         };
-        if error.code != SECRETS_CHANGED {
+        if !error.says(&[SECRETS_CHANGED]) {
             return Err(Fail::from(error).into());
         }
         let names = error
