@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::states::agree;
+use crate::support::pending::agree;
 
 #[test]
 fn a_database_that_predates_the_ledger_is_adopted_not_guessed_at() {
@@ -72,6 +72,7 @@ fn an_intended_edit_is_recorded_with_its_reason() {
         &format!("-- a better comment\n{text}"),
     );
     world.run(["migrate", "up"]).exits(2).says("was edited");
+    assert_eq!(agree(&world, 1)[1].1, "edited");
     let file = "migrations/0001_tags.sql";
     world
         .run(["migrate", "rebless", file, "--reason", " "])
@@ -94,6 +95,7 @@ fn an_intended_edit_is_recorded_with_its_reason() {
     world
         .run(["migrate", "rebless", file, "--reason", "it's a comment"])
         .exits(0);
+    assert_eq!(agree(&world, 0)[1].1, "applied");
     world
         .run(["migrate", "up"])
         .exits(0)

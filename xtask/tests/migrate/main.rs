@@ -11,14 +11,10 @@ mod states;
 
 use support::World;
 
-/// The small set, with the folder of migrations in the config so that wrangler finds it, too.
+/// The small set; wrangler finds its migrations, too.
 fn world() -> World {
     let world = World::new();
-    world.replace(
-        "workers/site/wrangler.toml",
-        "database_name = \"small-db\"\n",
-        "database_name = \"small-db\"\nmigrations_dir = \"../../migrations\"\n",
-    );
+    support::pending::tell_wrangler(&world);
     world.commit("wrangler knows the migrations");
     world
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::support::World;
+use crate::support::pending::{agree, tell_wrangler};
 use crate::wall::{Live, SITE, SITE_CONFIG, ill_in_public, live, records, rows, statuses, writes};
 
 const MIGRATION: &str = "-- xtask: allow update-all because the test looks for the old text\n\
@@ -16,6 +17,7 @@ const MIGRATION: &str = "-- xtask: allow update-all because the test looks for t
 fn the_first_release_comes_back_row_for_row() {
     let world = World::new();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"6s\"");
+    tell_wrangler(&world);
     world.commit("less patience");
     world.deploy();
     world.query("INSERT INTO notes (id, text) VALUES (2, 'it''s the second note'), (3, 'третья')");
@@ -42,6 +44,7 @@ fn the_first_release_comes_back_row_for_row() {
         .exits(3)
         .says("was put back")
         .says("small-db was taken back to before 0003_later.sql");
+    agree_on_pending(&world, &["0003_later.sql"]);
     world.remove(third);
     assert_eq!(live(&world), second, "the automatic way back lands on 2");
     assert_eq!(rows(&world), second_rows, "{run}");
@@ -59,6 +62,7 @@ fn the_first_release_comes_back_row_for_row() {
         .says("everything written to it since then is lost");
     assert_eq!(live(&world), first, "{run}");
     assert_eq!(rows(&world), first_rows, "{run}");
+    agree_on_pending(&world, &["0002_stars.sql"]);
     assert_eq!(
         statuses(&world),
         ["live", "live", "rolled-back", "live"],
@@ -98,6 +102,7 @@ fn the_second_release_can_be_shipped_again(
 ) {
     world.commit("repaired");
     world.deploy();
+    agree_on_pending(world, &[]);
     let repaired = live(world);
     let stars = world.query("SELECT text, stars FROM notes WHERE id = 2");
     assert_eq!(stars, [json!({"text": "IT'S THE SECOND NOTE", "stars": 0})]);
@@ -106,6 +111,7 @@ fn the_second_release_can_be_shipped_again(
     world.run(["rollback", "--restore-db", "--yes"]).exits(0);
     assert_eq!(live(world), *first);
     assert_eq!(rows(world), *first_rows);
+    agree_on_pending(world, &["0002_stars.sql"]);
 
     // A release whose migrations are gone again is refused; whoever knows better says so.
     world
@@ -118,6 +124,16 @@ fn the_second_release_can_be_shipped_again(
         .says("`--force` let its code run on it");
     assert_eq!(live(world), repaired);
     assert_eq!(rows(world), *first_rows);
+    agree_on_pending(world, &["0002_stars.sql"]);
+}
+
+/// What `migrate status` and wrangler both call pending.
+#[track_caller]
+fn agree_on_pending(world: &World, expected: &[&str]) {
+    let states = agree(world, 0);
+    let pending = states.iter().filter(|(_, state)| state == "pending");
+    let files: Vec<&str> = pending.map(|(file, _)| file.as_str()).collect();
+    assert_eq!(files, expected, "{states:?}");
 }
 
 /// All of it must leave everything as it is.

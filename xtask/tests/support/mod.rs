@@ -11,6 +11,7 @@ pub mod canary;
 pub mod cloud;
 pub mod hand;
 mod loopback;
+pub mod pending;
 pub mod redact;
 pub mod repo;
 mod setup;
