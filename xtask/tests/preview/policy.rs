@@ -208,6 +208,35 @@ fn a_preview_that_reaches_production_is_taken_down() {
     assert_eq!(difference(&before, &dump(&world, "")), [""; 0]);
 }
 
+/// The api of the preview is right there, and the site asks production's all the same, at an address it wrote down.
+#[test]
+fn a_call_that_leaves_the_preview_takes_it_down() {
+    let world = World::new();
+    world.deploy();
+    let production = world.split("small-api")[0].0.clone();
+    let text = world.read("pipeline.toml");
+    let question = "[[preview.smoke]]\nworker = \"site\"\npath = \"/api\"\nreaches = [\"api\"]\n";
+    world.edit("pipeline.toml", &format!("{text}\n{question}"));
+    world.replace("pipeline.toml", "within = \"20s\"", "within = \"4s\"");
+    let answer =
+        format!("Response.json({{ ok: true, version: \"{production}\", worker: \"api\" }})");
+    world.replace(
+        "workers/site/index.js",
+        "env.API.fetch(\"http://api/version\")",
+        &answer,
+    );
+    world.commit("an address of production");
+    let before = dump(&world, "preview");
+    world
+        .run(["preview", "--pr", "7"])
+        .exits(3)
+        .says("a call left the preview: it was taken down")
+        .says(&format!(
+            "its answer names the version `{production}`, which is not of this preview"
+        ));
+    assert_eq!(difference(&before, &dump(&world, "")), [""; 0]);
+}
+
 #[test]
 fn shared_data_is_said_loudly_and_never_migrated() {
     let world = World::new();
