@@ -104,6 +104,22 @@ fn comments(world: &World, repository: &str) -> Vec<String> {
         .collect()
 }
 
+/// Takes the comments of pull request 7 away, as if nobody had said anything on it yet.
+fn uncomment(world: &World, repository: &str) {
+    let headers = [("authorization", "Bearer x"), ("user-agent", "a test")];
+    let listed = github(world, repository, "/issues/7/comments");
+    for comment in listed.as_array().into_iter().flatten() {
+        let path = format!(
+            "/github/repos/{repository}/issues/comments/{}",
+            comment["id"]
+        );
+        let cloud = world.cloud();
+        let answer = cloud.edge("DELETE", "127.0.0.1", &path, &headers, "");
+        assert_eq!(answer.status, 204, "{answer}");
+    }
+    assert!(comments(world, repository).is_empty());
+}
+
 /// The newest state of each deployment to the environment of pull request 7.
 fn deployments(world: &World, repository: &str) -> Vec<String> {
     let listed = github(

@@ -10,7 +10,7 @@ use crate::dump::Dump;
 use crate::payload::{self, IGNORED, REPOSITORY, SECRETS, WORKERS, script};
 use crate::support;
 use crate::sweep::{self, Point, Run, Sweep, left};
-use crate::{MARK, changed, comments, deployments, orphans, others, pull, things};
+use crate::{MARK, changed, comments, deployments, orphans, others, pull, things, uncomment};
 
 /// Where a preview starts from: there is none; there is one of the commit before; like that, and neither its database nor its
 /// Durable Objects fit any more.
@@ -59,6 +59,7 @@ impl World {
     fn clear(&mut self) {
         let run = self.inner.run(["cleanup", "--pr", "7"]).exits(0);
         assert!(things(&self.inner).is_empty(), "{run}");
+        uncomment(&self.inner, REPOSITORY);
         self.live = false;
         if self.push > PUSHES_MAX {
             let _ = std::fs::remove_dir_all(self.inner.root().join("migrations"));
