@@ -1,34 +1,23 @@
 //! The Cloudflare REST API: the only module that knows its envelope, error codes and retry rules. wrangler builds and
 //! uploads; this reads and flips (a call costs about 10 ms, a wrangler start most of a second).
 
+mod error;
 mod lists;
 mod token;
 
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+pub use self::error::{ApiError, R2_IS_OFF, STORE_NOT_FOUND, WORKER_NOT_FOUND};
 pub use self::token::{Standing, Verified, apart};
 use crate::error::Fail;
 use crate::tools::http::{self, NoAnswer, Request, Response};
 
 /// The production API.
 pub const PRODUCTION_API: &str = "https://api.cloudflare.com/client/v4";
-
-/// Worker not found, as `scripts` and `services` paths say it.
-pub const WORKER_NOT_FOUND: [i64; 2] = [10007, 10090];
-
-/// No such database, namespace, bucket.
-pub const STORE_NOT_FOUND: [i64; 3] = [7404, 10013, 10006];
-
-/// R2 has to be switched on for an account; where it is not, there are no buckets.
-pub const R2_IS_OFF: [i64; 1] = [10042];
-
-/// The token may not do this, or is none. 7403 is what D1 says.
-const REFUSED: [i64; 4] = [10000, 9106, 9109, 7403];
 
 const ATTEMPTS_MAX: u32 = 4;
 const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC
@@ -56,21 +45,6 @@ pub struct Call {
     pub body: Option<Value>,
     /// True when sending it twice does no harm, so that it may be retried after a lost answer.
     pub repeatable: bool,
-}
-
-/// What the API said instead of a result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError {
-    /// `POST /accounts/…`: what was asked.
-    pub call: String,
-    /// The HTTP status; 0 when no answer came.
-    pub status: u16,
-    /// Cloudflare's error code; 0 when there is none.
-    code: i64,
-    /// Cloudflare's text, or curl's when no answer came.
-    pub message: String,
-    /// True when the request may have been carried out although no result came back.
-    pub maybe_done: bool,
 }
 
 impl Call {
@@ -258,53 +232,6 @@ fn read(call: &Call, answer: Result<Response, NoAnswer>) -> Result<Value, ApiErr
     Err(failed(first["code"].as_i64().unwrap_or(0), message))
 }
 
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.call, self.message)?;
-        match (self.code, self.status) {
-            (0, 0) => Ok(()),
-            (0, status) => write!(f, " (HTTP {status})"),
-            (code, _) => write!(f, " (code {code})"),
-        }
-    }
-}
-
-impl ApiError {
-    /// True when the worker, database or bucket asked for does not exist.
-    pub fn is_not_found(&self) -> bool {
-        self.says(&WORKER_NOT_FOUND) || self.status == 404
-    }
-
-    /// True when the token may not do this, or is none.
-    pub fn is_refusal(&self) -> bool {
-        self.says(&REFUSED) || matches!(self.status, 401 | 403)
-    }
-
-    /// True when the request was refused for one of these reasons. Behind a 5xx nothing is known to be so: the same number
-    /// may stand for an error of the service (10013: no such namespace, and Workers' unknown error).
-    pub fn says(&self, codes: &[i64]) -> bool {
-        self.status < 500 && codes.contains(&self.code)
-    }
-}
-
-impl From<ApiError> for Fail {
-    fn from(error: ApiError) -> Fail {
-        if error.status == 0 {
-            return Fail::remote("Cloudflare did not answer")
-                .why(error.to_string())
-                .fix("check the connection, then run the command again: it is safe to repeat");
-        }
-        if error.says(&REFUSED) || error.status == 401 {
-            return Fail::setup("Cloudflare does not accept the API token for this")
-                .why(error.to_string())
-                .fix("cargo xtask doctor   (names the permission that is missing)");
-        }
-        Fail::remote("Cloudflare refused a request")
-            .why(error.to_string())
-            .fix("run the command again: it is safe to repeat")
-    }
-}
-
 /// Runs one SQL text (several statements are one atomic request) against a D1 database and returns the rows of its
 /// last statement.
 pub fn query(
@@ -397,17 +324,5 @@ mod tests {
         );
         let failed = read(&call, answer(500, body)).unwrap_err();
         assert!(!failed.says(&STORE_NOT_FOUND) && !failed.is_not_found());
-    }
-
-    #[test]
-    fn a_rejected_token_is_a_setup_error() {
-        let error = ApiError {
-            call: "GET /user".into(),
-            status: 403,
-            code: 10000,
-            message: "Authentication error".into(),
-            maybe_done: false,
-        };
-        assert_eq!(Fail::from(error).exit, crate::error::Exit::Setup);
     }
 }
