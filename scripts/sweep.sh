@@ -8,8 +8,8 @@ set -eu
 cd "$(dirname "$0")/.."
 export XTASK_SWEEP="${XTASK_SWEEP:-full}"
 case "${1:-deploy}" in
-  deploy) exec cargo test --package xtask --test faults -- --nocapture ;;
-  preview | cleanup) exec cargo test --package xtask --test preview_faults "$1::" -- --nocapture ;;
-  migrate | rollback) exec cargo test --package xtask --test faults_database "a_$1" -- --nocapture ;;
+  deploy) exec cargo test --package xtask --test it faults:: -- --nocapture ;;
+  preview | cleanup) exec cargo test --package xtask --test it "preview_faults::$1::" -- --nocapture ;;
+  migrate | rollback) exec cargo test --package xtask --test it "faults_database::a_$1" -- --nocapture ;;
   *) echo "usage: scripts/sweep.sh [deploy|preview|cleanup|migrate|rollback]" >&2; exit 2 ;;
 esac

@@ -24,19 +24,19 @@ const LONG: &[(&str, &str)] = &[
         "snapshots: whole reports, read from top to bottom",
     ),
     (
-        "xtask/tests/support/mod.rs",
+        "xtask/tests/it/support/mod.rs",
         "the world every test of the pipeline is built with",
     ),
     (
-        "xtask/local-cloud/tests/edge.rs",
+        "xtask/local-cloud/tests/it/edge.rs",
         "one list of the edge's behaviours",
     ),
     (
-        "xtask/local-cloud/tests/wrangler.rs",
+        "xtask/local-cloud/tests/it/wrangler.rs",
         "one list of what the real wrangler does",
     ),
     (
-        "xtask/local-cloud/tests/wrangler_storage.rs",
+        "xtask/local-cloud/tests/it/wrangler_storage.rs",
         "one list of what the real wrangler does with storage",
     ),
 ];
