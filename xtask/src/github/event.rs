@@ -65,6 +65,41 @@ pub fn pull_request(env: &Env) -> anyhow::Result<Option<PullRequest>> {
     }
 }
 
+/// Whether the event that started this run belongs to the preview without a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WithoutPull {
+    /// Outside Actions, or started by a person (`workflow_dispatch`).
+    ByHand,
+    /// A merge queue tests several pull requests together; each has a preview of its own.
+    MergeQueue,
+    /// Another event, such as `push`: its name.
+    Other(String),
+}
+
+/// What started this run, when it was no pull request.
+pub fn without_pull(env: &Env) -> WithoutPull {
+    let event = env.var("GITHUB_EVENT_NAME").filter(|_| env.ci);
+    match event {
+        None | Some("" | "workflow_dispatch" | "repository_dispatch") => WithoutPull::ByHand,
+        Some("merge_group") => WithoutPull::MergeQueue,
+        Some(name) => WithoutPull::Other(name.to_owned()),
+    }
+}
+
+/// Refuses an event that belongs to no pull request: `verb` would change the preview that people make by hand.
+pub fn refuse_without_pull(env: &Env, verb: &str) -> Result<(), Fail> {
+    let name = match without_pull(env) {
+        WithoutPull::ByHand => return Ok(()),
+        WithoutPull::MergeQueue => "merge_group".to_owned(),
+        WithoutPull::Other(name) => name,
+    };
+    Err(Fail::setup(format!("event `{name}` belongs to no pull request"))
+        .why(format!(
+            "without `--pr`, `{verb}` changes the preview that has no pull request; in GitHub Actions only `workflow_dispatch` may"
+        ))
+        .fix(format!("cargo xtask {verb} --pr N")))
+}
+
 /// The address of the page of this CI run.
 pub fn run_url(env: &Env) -> Option<String> {
     let server = env.var("GITHUB_SERVER_URL")?;
@@ -194,6 +229,33 @@ mod tests {
         let other = pull(&json!({"full_name": "eve/site", "fork": false}));
         assert!(PullRequest::parse(&other).unwrap().fork);
         assert!(PullRequest::parse(&pull(&Value::Null)).unwrap().fork);
+    }
+
+    #[test]
+    fn an_event_without_a_pull_request_is_named() {
+        let found = |ci: &str, name: &str| {
+            without_pull(&env(&[("GITHUB_ACTIONS", ci), ("GITHUB_EVENT_NAME", name)]))
+        };
+        assert_eq!(without_pull(&env(&[])), WithoutPull::ByHand);
+        assert_eq!(found("true", "workflow_dispatch"), WithoutPull::ByHand);
+        assert_eq!(found("true", "merge_group"), WithoutPull::MergeQueue);
+        for name in [
+            "push",
+            "schedule",
+            "create",
+            "delete",
+            "release",
+            "issue_comment",
+            "workflow_run",
+        ] {
+            assert_eq!(found("true", name), WithoutPull::Other(name.to_owned()));
+        }
+        let push = env(&[("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "push")]);
+        expect_test::expect![[r#"
+            event `push` belongs to no pull request
+              why: without `--pr`, `cleanup` changes the preview that has no pull request; in GitHub Actions only `workflow_dispatch` may
+              fix: cargo xtask cleanup --pr N"#]]
+        .assert_eq(&refuse_without_pull(&push, "cleanup").unwrap_err().to_string());
     }
 
     #[test]

@@ -142,6 +142,13 @@ impl Git {
         }))
     }
 
+    /// The command that brings what [`Git::head_is_on`] has to know: the whole history, and the branch under the name this
+    /// looks for. A clone of one tag or branch fetches nothing else by itself.
+    pub fn fetch_command(branch: &str, shallow: bool) -> String {
+        let unshallow = if shallow { "--unshallow " } else { "" };
+        format!("git fetch {unshallow}origin +refs/heads/{branch}:refs/remotes/origin/{branch}")
+    }
+
     /// Tracked and untracked files, without ignored ones, relative to the root.
     pub fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
         let listed = self.read_raw(&[

@@ -20,6 +20,8 @@ pub enum Wanted {
     One(Key),
     /// Those of all pull requests.
     EveryPr,
+    /// All previews, also the one without a pull request.
+    Every,
 }
 
 impl Wanted {
@@ -27,6 +29,7 @@ impl Wanted {
         match self {
             Wanted::One(one) => one == key,
             Wanted::EveryPr => matches!(key, Key::Pr(_)),
+            Wanted::Every => true,
         }
     }
 }

@@ -59,9 +59,12 @@ pub fn cleanup(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         report.fact("note", why);
         return Ok(report);
     }
+    let number = options.pr.or(pull.as_ref().map(|pull| pull.number));
+    if number.is_none() && !options.stale {
+        event::refuse_without_pull(&ctx.env, STAGE)?;
+    }
     let target = Target::open(ctx, &workspace)?;
     let access = access::open(ctx, &target)?;
-    let number = options.pr.or(pull.as_ref().map(|pull| pull.number));
     let wanted = match options.stale {
         true => Wanted::EveryPr,
         false => Wanted::One(number.map_or(Key::None, Key::Pr)),
@@ -69,7 +72,7 @@ pub fn cleanup(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let scope = Scope::new(&workspace, target.cloudflare.account(), wanted);
     let mut found = found::gather(&scope, &target)?;
     let stale = match wanted {
-        Wanted::EveryPr => stale::ask(&found.keys(), &access)?,
+        Wanted::EveryPr | Wanted::Every => stale::ask(&found.keys(), &access)?,
         Wanted::One(key) => Stale {
             doomed: BTreeSet::from([key]),
             pulls: pull.into_iter().map(|pull| (pull.number, pull)).collect(),

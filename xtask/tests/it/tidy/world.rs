@@ -44,7 +44,7 @@ pub const DEPLOY: &str = r#"# Ships. Logic: xtask/src/stages/deploy.rs. Try it: 
 on:
   push: { branches: [main] }
 permissions: {}
-concurrency: { group: deploy, cancel-in-progress: false } # Half a deploy is worse than a slow one.
+concurrency: { group: deploy, cancel-in-progress: false, queue: max } # Half a deploy is worse than a slow one.
 jobs:
   deploy:
     timeout-minutes: 10
