@@ -158,9 +158,31 @@ pub struct Probe {
     /// The status that counts as healthy.
     pub status: u16,
     /// JSON fields of the answer and the value each must have when the field is there.
-    pub fields: BTreeMap<String, String>,
+    pub fields: BTreeMap<String, Expected>,
     /// How long the worker has to become healthy, in seconds.
     pub within_secs: u64,
+}
+
+/// The id that a field of an answer must hold when it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Expected {
+    /// The id.
+    pub id: String,
+    /// Which other values mean that something else answered.
+    #[serde(skip)]
+    pub wrong: Wrong,
+}
+
+/// Which other values of a field mean that something else answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Every other text.
+    AnyText,
+    /// The ids of other versions of this script.
+    VersionOf(String),
+    /// The ids of other releases.
+    Release,
 }
 
 /// What a failed step means for the run.

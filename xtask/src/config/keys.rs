@@ -89,6 +89,8 @@ pub enum Kind {
     },
     /// A path that is asked, or `false`.
     PathOrFalse,
+    /// The name of a field, or `false`.
+    FieldOrFalse,
     /// A table of names and values of any kind.
     Variables,
 }

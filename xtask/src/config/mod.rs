@@ -23,9 +23,9 @@ pub use generated::generated_config;
 pub use keys::Word;
 pub use pipeline::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Cloudflare,
-    DataReset, Database, Deploy, Health, Local, MissingSecrets, Offline, PIPELINE, Pipeline,
-    Preview, PreviewData, PreviewSmoke, Project, Rollback, Watch, WorkerEntry, WorkersPlan,
-    allowed, allowed_before, unknown_allows,
+    Compare, DataReset, Database, Deploy, Health, IdField, Local, MissingSecrets, Offline,
+    PIPELINE, Pipeline, Preview, PreviewData, PreviewSmoke, Project, Rollback, Watch, WorkerEntry,
+    WorkersPlan, allowed, allowed_before, unknown_allows,
 };
 pub use routes::Route;
 pub use source::{Place, Problem, Problems};

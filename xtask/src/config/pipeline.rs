@@ -2,6 +2,7 @@
 //! `pipeline/read.rs`. Knows nothing of
 //! wrangler configs.
 
+mod health;
 mod keys;
 mod keys_policy;
 mod policy;
@@ -15,6 +16,7 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::health::{Compare, Health, IdField};
 pub use self::keys::PIPELINE;
 pub use self::policy::{
     Allow, Audit, AuditException, AuditLevel, BUNDLE_RAW_BYTES_MAX, Budgets, Bundle, Offline,
@@ -124,21 +126,6 @@ pub struct Database {
     pub at: Place,
 }
 
-/// `[health]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Health {
-    /// The status of a healthy answer.
-    pub status: u16,
-    /// The JSON field that holds the version id.
-    pub version_field: String,
-    /// The JSON field that holds the release id.
-    pub release_field: String,
-    /// How long a worker may take to become healthy.
-    pub within: Duration,
-    /// How long one request may take.
-    pub timeout: Duration,
-}
-
 /// `[deploy]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deploy {
@@ -161,18 +148,6 @@ pub struct Local {
     pub port: u16,
     /// The workers.dev subdomain it plays.
     pub subdomain: String,
-}
-
-impl Default for Health {
-    fn default() -> Health {
-        Health {
-            status: 200,
-            version_field: "version".to_owned(),
-            release_field: "release".to_owned(),
-            within: Duration::from_secs(30),
-            timeout: Duration::from_secs(10),
-        }
-    }
 }
 
 impl Default for Deploy {

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::error::{Exit, Fail};
 use crate::plan::{Action, Command, Probe, Rest, Step};
 use crate::run::{Io, Runner};
+use crate::stages::answer;
 use crate::target::Target;
-use crate::tools::cloudflare::Call;
+use crate::tools::cloudflare::{self, Call};
 use crate::tools::http::{self, Request, Response};
 use crate::tools::{process, wrangler};
 
@@ -111,7 +112,7 @@ impl Effects<'_> {
 
     /// Asks until the answer is the wanted one: a promotion takes a moment to reach every edge.
     fn probe(&self, probe: &Probe, step: &Step, io: &Io) -> anyhow::Result<Value> {
-        self.ask(probe, step, io, |answer| judge(probe, answer))
+        self.ask(probe, step, io, |answer| self.judge(probe, answer))
     }
 
     /// The same with a judgement of the caller's: the value of a good answer, or what is wrong with it.
@@ -160,6 +161,21 @@ impl Effects<'_> {
         }
     }
 
+    /// The fields of a healthy answer, or what is wrong with it.
+    pub fn judge(&self, probe: &Probe, answer: &Response) -> Result<Value, String> {
+        answer::judge(probe, answer, &|script, id| self.is_version(script, id))
+    }
+
+    /// True unless a script is known to have no version of this id.
+    pub fn is_version(&self, script: &str, id: &str) -> bool {
+        let cloud = &self.target.cloudflare;
+        let path = cloud.script(script, &format!("/versions/{}", cloudflare::encode(id)));
+        match cloud.call(&Call::get(path)) {
+            Ok(Err(error)) => !error.is_absence(),
+            Ok(Ok(_)) | Err(_) => true,
+        }
+    }
+
     /// The request that asks a question, on whichever cloud.
     pub fn request(&self, probe: &Probe, timeout: Duration) -> Request {
         let mut request = Request::get(&probe.url);
@@ -187,29 +203,6 @@ impl Effects<'_> {
     }
 }
 
-/// The fields of a healthy answer, or what is wrong with it.
-pub fn judge(probe: &Probe, answer: &Response) -> Result<Value, String> {
-    let short: String = answer
-        .body
-        .chars()
-        .take(200)
-        .collect::<String>()
-        .replace('\n', " ");
-    if answer.status != probe.status {
-        return Err(format!(
-            "answered {} instead of {}: {short}",
-            answer.status, probe.status
-        ));
-    }
-    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-    for (field, wanted) in &probe.fields {
-        if let Some(found) = body[field].as_str().filter(|found| found != wanted) {
-            return Err(format!("its `{field}` is `{found}` instead of `{wanted}`"));
-        }
-    }
-    Ok(json!({ "status": answer.status, "fields": probe.fields }))
-}
-
 fn wrangler_failed(what: &str, said: &str, results: &str, step: &Step) -> anyhow::Error {
     let exit = match wrangler::failure_code(results) {
         Some(code) if CHANGE_IS_WRONG.contains(&code) => Exit::Check,
@@ -224,39 +217,4 @@ fn wrangler_failed(what: &str, said: &str, results: &str, step: &Step) -> anyhow
         _ => "run the command again: it is safe to repeat",
     };
     Fail::new(exit, what).why(said).fix(again).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-
-    fn probe(field: &str, wanted: &str) -> Probe {
-        Probe {
-            url: "https://a.test/health".into(),
-            overrides: BTreeMap::new(),
-            status: 200,
-            fields: BTreeMap::from([(field.to_owned(), wanted.to_owned())]),
-            within_secs: 1,
-        }
-    }
-
-    fn answer(status: u16, body: &str) -> Response {
-        Response {
-            status,
-            headers: Vec::new(),
-            body: body.to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_wrong_version_is_not_healthy_but_a_silent_one_is() {
-        let probe = probe("version", "new");
-        assert!(judge(&probe, &answer(200, r#"{"version":"new"}"#)).is_ok());
-        assert!(judge(&probe, &answer(200, "fine")).is_ok());
-        let wrong = judge(&probe, &answer(200, r#"{"version":"old"}"#)).unwrap_err();
-        assert_eq!(wrong, "its `version` is `old` instead of `new`");
-        let down = judge(&probe, &answer(503, "down\nnow")).unwrap_err();
-        assert_eq!(down, "answered 503 instead of 200: down now");
-    }
 }

@@ -1,5 +1,6 @@
 //! One module per verb: gather, plan, run, report.
 
+pub mod answer;
 pub mod changes;
 pub mod ci;
 pub mod cleanup;

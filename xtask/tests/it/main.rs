@@ -19,6 +19,7 @@ mod errors;
 mod examples;
 mod faults;
 mod faults_database;
+mod health;
 mod init;
 mod logs;
 mod migrate;

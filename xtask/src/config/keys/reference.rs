@@ -68,6 +68,7 @@ fn type_of(kind: &Kind) -> String {
         Kind::Day => "day".to_owned(),
         Kind::List { what, .. } => format!("list of {what}"),
         Kind::PathOrFalse => "path or `false`".to_owned(),
+        Kind::FieldOrFalse => "text or `false`".to_owned(),
         Kind::Variables => "table".to_owned(),
     }
 }

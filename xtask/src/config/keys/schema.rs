@@ -104,6 +104,9 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::PathOrFalse => json!({
             "anyOf": [{ "type": "string", "pattern": "^/" }, { "const": false }],
         }),
+        Kind::FieldOrFalse => json!({
+            "anyOf": [{ "type": "string", "minLength": 1 }, { "const": false }],
+        }),
         Kind::Variables => json!({
             "type": "object",
             "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },

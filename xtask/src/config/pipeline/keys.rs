@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::keys_policy::{allow, audit, budgets, bundle};
-use super::{Deploy, Health, Local, preview, project, rollback, watch};
+use super::{Deploy, Local, preview, project, rollback, watch};
 use crate::config::keys::{Key, Kind, Shape, Table, in_words};
 
 /// `pipeline.toml`.
@@ -59,7 +59,7 @@ fn file() -> Table {
         cloudflare(),
         workers(),
         databases(),
-        health(),
+        super::health::keys(),
         deploy(),
         preview::keys(),
         rollback::keys(),
@@ -182,36 +182,6 @@ fn databases() -> Table {
             "Applied again whenever its content changes, so it must be repeatable",
         )
         .example("\"seed.sql\""),
-    ])
-}
-
-fn health() -> Table {
-    let default = Health::default();
-    Table::new(
-        "health",
-        "What a healthy answer to a Worker's `health` path is. An answer that is not JSON, or lacks the fields, is judged \
-         by its status alone.",
-    )
-    .keys([
-        Key::new("status", Kind::Integer(100..=599), "The status it must have")
-            .default(default.status),
-        Key::new(
-            "version_field",
-            Kind::TEXT,
-            "The field of a JSON answer that must hold the id of the version that was promoted",
-        )
-        .default(default.version_field),
-        Key::new(
-            "release_field",
-            Kind::TEXT,
-            "The field of a JSON answer that must hold the release id: this release's, or of an unchanged Worker the one it \
-             was uploaded with",
-        )
-        .default(default.release_field),
-        Key::new("within", Kind::DURATION, "How long a Worker may take to answer healthy")
-            .default(in_words(default.within)),
-        Key::new("timeout", Kind::DURATION, "How long one request may take")
-            .default(in_words(default.timeout)),
     ])
 }
 

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::keys::{HEALTH_PATH, PIPELINE};
 use super::preview::read_preview;
 use super::read_policy::{bundle_max, read_allow, read_audit, read_budgets, read_bundle};
-use super::{Bundle, Cloudflare, Database, Deploy, Health, Local, Pipeline, WorkerEntry};
+use super::{Bundle, Cloudflare, Database, Deploy, Local, Pipeline, WorkerEntry};
 use crate::config::names;
 use crate::config::section::{Notes, Section};
 use crate::config::source::{Place, Problems, Source};
@@ -66,7 +66,7 @@ fn read(root: &Path, file: &Section<'_>) -> Pipeline {
         workers,
         preview: preview.unwrap_or_default(),
         databases: databases.collect(),
-        health: table(file, "health", read_health),
+        health: table(file, "health", super::health::read),
         rollback: table(file, "rollback", super::rollback::read),
         watch: table(file, "watch", super::watch::read),
         deploy: table(file, "deploy", read_deploy),
@@ -256,26 +256,6 @@ fn read_database(root: &Path, name: String, section: &Section<'_>) -> Option<Dat
         at: section.place(),
         name,
     })
-}
-
-fn read_health(section: &Section<'_>) -> Health {
-    let default = Health::default();
-    let status = section.integer("status");
-    let health = Health {
-        status: status
-            .and_then(|status| status.try_into().ok())
-            .unwrap_or(default.status),
-        version_field: section
-            .text("version_field")
-            .unwrap_or(default.version_field),
-        release_field: section
-            .text("release_field")
-            .unwrap_or(default.release_field),
-        within: section.duration("within").unwrap_or(default.within),
-        timeout: section.duration("timeout").unwrap_or(default.timeout),
-    };
-    section.reject_unknown();
-    health
 }
 
 /// A table that may be left out.

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::config::Health;
 use crate::live::Triggers;
-use crate::plan::{Action, Plan, Probe, Rest, Step};
+use crate::plan::{Action, Expected, Plan, Probe, Rest, Step};
+use crate::stages::answer;
 use crate::stages::deploy::part::{Change, Part};
 use crate::stages::deploy::placeholder;
 use crate::tools::cloudflare::Cloudflare;
@@ -192,7 +193,7 @@ fn probes(
     health: &Health,
     release: &str,
 ) -> Vec<Step> {
-    let probe = |path: &str, fields: BTreeMap<String, String>, status: u16| {
+    let probe = |path: &str, fields: BTreeMap<String, Expected>, status: u16| {
         Action::Probe(Probe {
             url: format!("{url}{path}"),
             overrides: overrides.clone(),
@@ -204,14 +205,8 @@ fn probes(
     let name = part.name();
     let mut steps = Vec::new();
     if let Some(path) = &part.worker.health {
-        let version = part
-            .version
-            .clone()
-            .map(|id| (health.version_field.clone(), id));
-        let told = part
-            .release_told(release)
-            .map(|id| (health.release_field.clone(), id));
-        let fields = version.into_iter().chain(told).collect();
+        let told = part.release_told(release);
+        let fields = answer::expected(health, part.script(), part.version.clone(), told);
         let goal = format!("get a healthy answer from {name}");
         let action = probe(path, fields, health.status);
         steps.push(Step::new(group, format!("{group} {name}"), goal, action));

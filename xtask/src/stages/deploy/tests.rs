@@ -148,7 +148,11 @@ fn text(plan: &Plan) -> String {
                 )
             }
             crate::plan::Action::Probe(probe) => {
-                format!("GET {} {:?} {:?}", probe.url, probe.overrides, probe.fields)
+                let fields = probe.fields.iter();
+                let ids: std::collections::BTreeMap<_, _> = fields
+                    .map(|(field, expected)| (field, &expected.id))
+                    .collect();
+                format!("GET {} {:?} {ids:?}", probe.url, probe.overrides)
             }
             other => format!("{other:?}"),
         };

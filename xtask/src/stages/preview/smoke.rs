@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::config::Health;
-use crate::plan::{Action, Plan, Probe, Step};
+use crate::config::{Compare, Health};
+use crate::plan::{Action, Expected, Plan, Probe, Step};
 use crate::run::{Io, Runner};
-use crate::stages::effects::{self, Effects};
+use crate::stages::answer;
+use crate::stages::effects::Effects;
 use crate::stages::preview::making::Making;
 use crate::stages::preview::{STAGE, twin};
 use crate::tools::http::Response;
@@ -26,6 +27,8 @@ struct Own {
     versions: BTreeSet<String>,
     release: String,
     health: Health,
+    /// The scripts of this repo in production.
+    production: Vec<String>,
 }
 
 /// Asks Workers of a preview, and judges what they answer.
@@ -42,7 +45,8 @@ impl Runner for Asking<'_> {
         };
         let wanted = self.wanted.get(&step.id).cloned().unwrap_or_default();
         self.effects.ask(probe, step, io, |answer| {
-            judge(probe, answer, &wanted, &self.own)
+            let is_version = |script: &str, id: &str| self.effects.is_version(script, id);
+            judge(probe, answer, &wanted, &self.own, &is_version)
         })
     }
 }
@@ -63,6 +67,12 @@ impl Making<'_> {
                     .collect(),
                 release: self.release.clone(),
                 health: self.source.pipeline.health.clone(),
+                production: self
+                    .source
+                    .workers
+                    .iter()
+                    .map(|worker| worker.config.name.clone())
+                    .collect(),
             },
             wanted,
         };
@@ -90,7 +100,7 @@ impl Making<'_> {
         for piece in &self.pieces {
             let url = self.target.workers_dev_url(piece.script());
             let mut ask =
-                |path: &str, status: u16, fields: BTreeMap<String, String>, goal: String| {
+                |path: &str, status: u16, fields: BTreeMap<String, Expected>, goal: String| {
                     let action = Action::Probe(Probe {
                         url: format!("{url}{path}"),
                         overrides: BTreeMap::new(),
@@ -109,12 +119,9 @@ impl Making<'_> {
                 };
             let name = piece.name();
             if let Some(path) = &piece.worker.health {
-                let version = piece
-                    .version
-                    .clone()
-                    .map(|id| (health.version_field.clone(), id));
-                let release = (health.release_field.clone(), self.release.clone());
-                let fields = version.into_iter().chain([release]).collect();
+                let release = Some(self.release.clone());
+                let fields =
+                    answer::expected(health, piece.script(), piece.version.clone(), release);
                 ask(
                     path,
                     health.status,
@@ -160,8 +167,14 @@ impl Making<'_> {
 /// What an answer is called that came from outside the preview.
 const ASTRAY: &str = "which is not of this preview";
 
-fn judge(probe: &Probe, answer: &Response, wanted: &Wanted, own: &Own) -> Result<Value, String> {
-    let shown = effects::judge(probe, answer)?;
+fn judge(
+    probe: &Probe,
+    answer: &Response,
+    wanted: &Wanted,
+    own: &Own,
+    is_version: &dyn Fn(&str, &str) -> bool,
+) -> Result<Value, String> {
+    let shown = answer::judge(probe, answer, is_version)?;
     if let Some(text) = wanted
         .finds
         .as_ref()
@@ -173,20 +186,27 @@ fn judge(probe: &Probe, answer: &Response, wanted: &Wanted, own: &Own) -> Result
         return named(wanted, &BTreeSet::new()).map(|()| shown);
     };
     let mut versions = BTreeSet::new();
-    told(&body, &own.health.version_field, &mut versions);
-    if let Some(stranger) = versions
-        .iter()
-        .find(|id| looks_like_a_version(id) && !own.versions.contains(*id))
-    {
+    told(&body, &own.health.version_field.name, &mut versions);
+    // `version` is a common word, and an app may have UUIDs of its own.
+    let is_elsewhere = |id: &String| match own.health.version_field.compare {
+        Compare::Ids => own.production.iter().any(|script| is_version(script, id)),
+        Compare::Texts => true,
+        Compare::Nothing => false,
+    };
+    if let Some(stranger) = versions.iter().find(|id| {
+        answer::looks_like_a_version(id) && !own.versions.contains(*id) && is_elsewhere(id)
+    }) {
         return Err(format!(
             "its answer names the version `{stranger}`, {ASTRAY}"
         ));
     }
     let mut releases = BTreeSet::new();
-    told(&body, &own.health.release_field, &mut releases);
+    if own.health.release_field.compare != Compare::Nothing {
+        told(&body, &own.health.release_field.name, &mut releases);
+    }
     if let Some(stranger) = releases
         .iter()
-        .find(|release| looks_like_a_release(release) && **release != own.release)
+        .find(|release| answer::looks_like_a_release(release) && **release != own.release)
     {
         return Err(format!(
             "its answer names the release `{stranger}`, {ASTRAY}"
@@ -226,26 +246,6 @@ fn told(value: &Value, field: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// `version` is a common word: only what has the form of a version id is taken for one.
-fn looks_like_a_version(text: &str) -> bool {
-    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12]
-        && text
-            .bytes()
-            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
-}
-
-/// `r20261124-040506-abc1234` of a deploy, or `pr7-abc1234` of a preview.
-fn looks_like_a_release(text: &str) -> bool {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<&str> = text.split('-').collect();
-    match parts.as_slice() {
-        [day, time, _] => day.strip_prefix('r').is_some_and(is_digits) && is_digits(time),
-        [name, _] => name.strip_prefix("pr").is_some_and(is_digits) || *name == "preview",
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +253,7 @@ mod tests {
 
     const OWN: &str = "aaaaaaaa-0000-4000-8000-000000000001";
     const OTHER: &str = "bbbbbbbb-0000-4000-8000-000000000002";
+    const INSTANCE: &str = "cccccccc-0000-4000-8000-000000000003";
 
     fn check(body: &Value, wanted: &Wanted) -> String {
         let probe = Probe {
@@ -266,13 +267,15 @@ mod tests {
             versions: [OWN.to_owned()].into(),
             release: "pr7-abc1234".into(),
             health: Health::default(),
+            production: vec!["app".to_owned()],
         };
         let answer = Response {
             status: 200,
             headers: Vec::new(),
             body: body.to_string(),
         };
-        judge(&probe, &answer, wanted, &own)
+        let is_version = |script: &str, id: &str| script == "app" && id == OTHER;
+        judge(&probe, &answer, wanted, &own, &is_version)
             .err()
             .unwrap_or_default()
     }
@@ -289,6 +292,10 @@ mod tests {
         );
         assert_eq!(
             check(&json!({"version": "1.2.3", "release": "the first"}), &none),
+            ""
+        );
+        assert_eq!(
+            check(&json!({"instance": {"version": INSTANCE}}), &none),
             ""
         );
         assert!(check(&json!({"siblings": {"a": {"version": OTHER}}}), &none).contains(ASTRAY));

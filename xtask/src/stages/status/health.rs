@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::config;
 use crate::plan::Probe;
+use crate::stages::answer;
 use crate::stages::deploy::part::Part;
-use crate::stages::effects::{Effects, judge};
+use crate::stages::effects::Effects;
 use crate::standing::Standpoint;
 use crate::target::Target;
 use crate::tools::http;
@@ -80,17 +81,18 @@ fn one(it: &Standpoint<'_>, target: &Target, settings: &config::Health) -> anyho
     };
     // In a split any of the versions may answer.
     let version = match it.live.split.as_slice() {
-        [(version, _)] => Some((settings.version_field.clone(), version.clone())),
+        [(version, _)] => Some(version.clone()),
         _ => None,
     };
     let probe = Probe {
         url: format!("{url}{path}"),
         overrides: BTreeMap::new(),
         status: settings.status,
-        fields: version.into_iter().collect(),
+        fields: answer::expected(settings, &it.worker.config.name, version, None),
         within_secs: settings.timeout.as_secs(),
     };
-    let request = Effects { target }.request(&probe, settings.timeout);
+    let effects = Effects { target };
+    let request = effects.request(&probe, settings.timeout);
     let mut health = Health::Unasked;
     for round in 0..2 {
         if round > 0 {
@@ -99,10 +101,11 @@ fn one(it: &Standpoint<'_>, target: &Target, settings: &config::Health) -> anyho
         let started = Instant::now();
         let answer = http::send(&request)?.map_err(|lost| lost.message);
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        health = match answer.and_then(|answer| judge(&probe, &answer).map(|_| answer.status)) {
-            Ok(status) => return Ok(Health::Good { status, ms }),
-            Err(why) => Health::Bad { why },
-        };
+        health =
+            match answer.and_then(|answer| effects.judge(&probe, &answer).map(|_| answer.status)) {
+                Ok(status) => return Ok(Health::Good { status, ms }),
+                Err(why) => Health::Bad { why },
+            };
     }
     Ok(health)
 }

@@ -48,6 +48,11 @@ impl ApiError {
         self.says(&WORKER_NOT_FOUND) || self.status == 404
     }
 
+    /// True when there is no such thing, or its name can be none's.
+    pub fn is_absence(&self) -> bool {
+        (400..500).contains(&self.status) && self.status != 429 && !self.is_refusal()
+    }
+
     /// True when the token may not do this, or is none.
     pub fn is_refusal(&self) -> bool {
         self.says(&REFUSED) || matches!(self.status, 401 | 403)

@@ -88,6 +88,7 @@ fn impossible(kind: &Kind) -> &'static [&'static str] {
         Kind::Day => &["\"soon\"", "2027-01-31T10:00:00Z"],
         Kind::List { .. } => &["\"one\"", "[1]"],
         Kind::PathOrFalse => &["\"health\"", "true"],
+        Kind::FieldOrFalse => &["\"\"", "true"],
         Kind::Variables => &["{ \"not a name\" = 1 }"],
     }
 }
