@@ -31,11 +31,12 @@ export class Storage {
   }
 
   async remove(kind, id) {
-    const own = path.basename(id);
-    if (kind === "objects") return await rm(path.join(this.storage, "do", own), { recursive: true, force: true });
+    // The server checks ids before it keeps them; a path made of one that slipped through would remove other files.
+    if (id !== path.basename(id) || ["", ".", ".."].includes(id)) throw new Error(`the id ${JSON.stringify(id)} cannot be part of a path`);
+    if (kind === "objects") return await rm(path.join(this.storage, "do", id), { recursive: true, force: true });
     const file = path.join(this.storage, kind, objectFile(OBJECT_KEYS[kind], id));
     for (const suffix of ["", "-wal", "-shm"]) await rm(file + suffix, { force: true });
     // The values themselves lie beside what knows their keys.
-    if (kind !== "d1") await rm(path.join(this.storage, kind, own), { recursive: true, force: true });
+    if (kind !== "d1") await rm(path.join(this.storage, kind, id), { recursive: true, force: true });
   }
 }

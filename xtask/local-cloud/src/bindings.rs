@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::envelope::ApiError;
+use crate::resource_id::ResourceId;
 use crate::state::{D1Database, DurableObjectNamespace, KvNamespace, R2Bucket, State, Version};
 
 /// A text field of a binding, empty when absent.
@@ -222,19 +223,23 @@ fn check_durable_object(
 pub fn adopt(state: &mut State, bindings: &[Value], now: &str) -> Vec<String> {
     let mut adopted = Vec::new();
     for binding in bindings {
+        let id = match text(binding, "type") {
+            "kv_namespace" => text(binding, "namespace_id"),
+            "d1" => d1_id(binding),
+            "r2_bucket" => text(binding, "bucket_name"),
+            _ => continue,
+        };
+        // One that cannot be is not adopted: the upload is then refused, since its target does not exist.
+        let Ok(id) = ResourceId::new(id) else {
+            continue;
+        };
         match text(binding, "type") {
-            "kv_namespace" if !state.kv.contains_key(text(binding, "namespace_id")) => {
-                let id = text(binding, "namespace_id").to_owned();
+            "kv_namespace" if !state.kv.contains_key(&id) => {
                 adopted.push(format!("KV namespace {id}"));
-                state.kv.insert(
-                    id.clone(),
-                    KvNamespace {
-                        title: format!("adopted-{id}"),
-                    },
-                );
+                let title = format!("adopted-{id}");
+                state.kv.insert(id, KvNamespace { title });
             }
-            "d1" if !state.d1.contains_key(d1_id(binding)) => {
-                let id = d1_id(binding).to_owned();
+            "d1" if !state.d1.contains_key(&id) => {
                 adopted.push(format!("D1 database {id}"));
                 let name = match text(binding, "database_name") {
                     "" => format!("adopted-{id}"),
@@ -247,10 +252,9 @@ pub fn adopt(state: &mut State, bindings: &[Value], now: &str) -> Vec<String> {
                 };
                 state.d1.insert(id, database);
             }
-            "r2_bucket" if !state.r2.contains_key(text(binding, "bucket_name")) => {
-                let name = text(binding, "bucket_name").to_owned();
-                adopted.push(format!("R2 bucket {name}"));
-                state.r2.insert(name, R2Bucket::created(now.to_owned()));
+            "r2_bucket" if !state.r2.contains_key(&id) => {
+                adopted.push(format!("R2 bucket {id}"));
+                state.r2.insert(id, R2Bucket::created(now.to_owned()));
             }
             _ => {}
         }
@@ -265,6 +269,10 @@ mod tests {
 
     use super::*;
     use crate::state::Script;
+
+    fn resource(id: &str) -> ResourceId {
+        ResourceId::new(id).expect("a usable id")
+    }
 
     fn account() -> State {
         let mut state = State::default();
@@ -282,7 +290,7 @@ mod tests {
         state.scripts.insert("other".into(), other);
         state
             .kv
-            .insert("kv1".into(), KvNamespace { title: "t".into() });
+            .insert(resource("kv1"), KvNamespace { title: "t".into() });
         state
     }
 
@@ -380,6 +388,8 @@ mod tests {
             ["D1 database x", "R2 bucket b"]
         );
         assert!(adopt(&mut state, &bindings, "now").is_empty());
+        let outside = json!({"name": "DB", "type": "d1", "id": "../../victim"});
+        assert!(adopt(&mut state, &[outside], "now").is_empty());
         assert_eq!(check_storage(&state, &bindings), Ok(()));
     }
 }

@@ -16,6 +16,7 @@ use crate::envelope::ApiError;
 use crate::extract::Json;
 use crate::faults::Fault;
 use crate::mask::Mask;
+use crate::resource_id::ResourceId;
 use crate::state::{D1Database, KvNamespace, R2Bucket, State};
 use crate::{crons, ids};
 
@@ -85,6 +86,46 @@ async fn clear_faults(app: App) -> ControlResult {
     answer(json!({ "ok": true }))
 }
 
+/// Resources to adopt, by id, with the names of databases and the titles of namespaces.
+#[derive(Debug, Default)]
+struct Adoption {
+    d1: Vec<(ResourceId, String)>,
+    kv: Vec<(ResourceId, String)>,
+    r2: Vec<ResourceId>,
+}
+
+impl Resources {
+    /// Every id, checked; the error names all that cannot be used.
+    fn checked(self) -> Result<Adoption, ApiError> {
+        let mut wrong = Vec::new();
+        let mut usable = |kind: &str, name: &str, id: &str| {
+            let shown = if id.is_empty() {
+                String::new()
+            } else {
+                format!(" `{id}`")
+            };
+            let unusable = |why| wrong.push(format!("{kind} `{name}`: the id{shown} {why}"));
+            ResourceId::new(id).map_err(unusable).ok()
+        };
+        let mut adoption = Adoption::default();
+        for NamedDatabase { id, name } in self.d1 {
+            let id = usable("D1 database", &name, &id);
+            adoption.d1.extend(id.map(|id| (id, name)));
+        }
+        for TitledNamespace { id, title } in self.kv {
+            let id = usable("KV namespace", &title, &id);
+            adoption.kv.extend(id.map(|id| (id, title)));
+        }
+        for name in self.r2 {
+            adoption.r2.extend(usable("R2 bucket", &name, &name));
+        }
+        if wrong.is_empty() {
+            return Ok(adoption);
+        }
+        Err(ApiError::bad_request(10001, wrong.join("; ")))
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Resources {
@@ -107,6 +148,7 @@ struct TitledNamespace {
 
 /// Makes resources with the ids a wrangler configuration already names. Asking again changes nothing.
 async fn adopt(app: App, Json(wanted): Json<Resources>) -> ControlResult {
+    let wanted = wanted.checked()?;
     let adopted = app.mutate(|state| adopt_into(state, wanted, &ids::now()))?;
     for what in &adopted {
         app.journal().note(format!("adopted {what}"));
@@ -114,9 +156,9 @@ async fn adopt(app: App, Json(wanted): Json<Resources>) -> ControlResult {
     answer(json!({ "ok": true, "adopted": adopted }))
 }
 
-fn adopt_into(state: &mut State, wanted: Resources, now: &str) -> Result<Vec<String>, ApiError> {
+fn adopt_into(state: &mut State, wanted: Adoption, now: &str) -> Result<Vec<String>, ApiError> {
     let mut adopted = Vec::new();
-    for NamedDatabase { id, name } in wanted.d1 {
+    for (id, name) in wanted.d1 {
         if state
             .d1
             .iter()
@@ -144,7 +186,7 @@ fn adopt_into(state: &mut State, wanted: Resources, now: &str) -> Result<Vec<Str
             .name
             .clone_from(&name);
     }
-    for TitledNamespace { id, title } in wanted.kv {
+    for (id, title) in wanted.kv {
         if state
             .kv
             .iter()
@@ -197,7 +239,10 @@ mod tests {
 
     #[test]
     fn adopting_twice_changes_nothing_and_names_stay_unique() {
-        let wanted = |text: &str| serde_json::from_str::<Resources>(text).expect("resources");
+        let wanted = |text: &str| {
+            let wanted = serde_json::from_str::<Resources>(text).expect("resources");
+            wanted.checked().expect("usable ids")
+        };
         let mut state = State::default();
         let all =
             r#"{"d1":[{"id":"1","name":"db"}],"kv":[{"id":"2","title":"kv"}],"r2":["bucket"]}"#;
@@ -213,5 +258,14 @@ mod tests {
             "now",
         );
         assert_eq!(clash.map_err(|error| error.code), Err(7502));
+    }
+
+    #[test]
+    fn every_id_that_is_no_file_name_is_named() {
+        let wanted = r#"{"d1":[{"id":"../../victim","name":"db"},{"id":"local-db","name":"ok"}],
+            "kv":[{"id":"","title":"cache"}],"r2":["a/b"]}"#;
+        let wanted = serde_json::from_str::<Resources>(wanted).expect("resources");
+        let error = wanted.checked().expect_err("three of them are refused");
+        expect_test::expect!["D1 database `db`: the id `../../victim` contains a path separator; KV namespace `cache`: the id is empty; R2 bucket `a/b`: the id `a/b` contains a path separator [code: 10001]"].assert_eq(&error.to_string());
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::resource_id::{ResourceId, usable};
 use crate::state::State;
 
 /// What is to be removed, by id.
@@ -14,11 +15,14 @@ use crate::state::State;
 #[serde(default)]
 pub struct Dropped {
     /// Database UUIDs.
-    pub d1: BTreeSet<String>,
+    #[serde(deserialize_with = "usable")]
+    pub d1: BTreeSet<ResourceId>,
     /// KV namespace ids.
-    pub kv: BTreeSet<String>,
+    #[serde(deserialize_with = "usable")]
+    pub kv: BTreeSet<ResourceId>,
     /// Bucket names.
-    pub r2: BTreeSet<String>,
+    #[serde(deserialize_with = "usable")]
+    pub r2: BTreeSet<ResourceId>,
     /// Ids of Durable Object namespaces.
     pub objects: BTreeSet<String>,
 }
@@ -59,10 +63,10 @@ impl Dropped {
     }
 }
 
-fn gone<'a>(
-    had: impl Iterator<Item = &'a String>,
-    has: impl Fn(&String) -> bool,
-) -> impl Iterator<Item = String> {
+fn gone<'a, Id: Clone + 'a>(
+    had: impl Iterator<Item = &'a Id>,
+    has: impl Fn(&Id) -> bool,
+) -> impl Iterator<Item = Id> {
     had.filter(move |id| !has(id)).cloned()
 }
 
@@ -81,17 +85,21 @@ mod tests {
     use super::*;
     use crate::state::{DurableObjectNamespace, KvNamespace, R2Bucket};
 
+    fn resource(id: &str) -> ResourceId {
+        ResourceId::new(id).expect("a usable id")
+    }
+
     fn state(kv: &[&str], r2: &[&str], objects: &[(&str, &str)]) -> State {
         let mut state = State::default();
         for id in kv {
             let title = format!("title of {id}");
-            state.kv.insert((*id).to_owned(), KvNamespace { title });
+            state.kv.insert(resource(id), KvNamespace { title });
         }
         for name in r2 {
             let creation_date = "now".to_owned();
             state
                 .r2
-                .insert((*name).to_owned(), R2Bucket::created(creation_date));
+                .insert(resource(name), R2Bucket::created(creation_date));
         }
         for (script, id) in objects {
             let namespace = DurableObjectNamespace {
@@ -114,7 +122,7 @@ mod tests {
         let after = state(&["k2", "k3"], &["b1"], &[("new", "moved")]);
         let mut dropped = Dropped::default();
         dropped.note(&before, &after);
-        assert_eq!(dropped.kv, BTreeSet::from(["k1".to_owned()]));
+        assert_eq!(dropped.kv, BTreeSet::from([resource("k1")]));
         assert_eq!(dropped.objects, BTreeSet::from(["lost".to_owned()]));
         assert!(dropped.d1.is_empty() && dropped.r2.is_empty());
         assert!(!dropped.is_back(&after));
@@ -124,7 +132,7 @@ mod tests {
         let first = dropped.clone();
         dropped.note(&after, &state(&["k2", "k3"], &[], &[("new", "moved")]));
         dropped.remove(&first);
-        assert_eq!(dropped.r2, BTreeSet::from(["b1".to_owned()]));
+        assert_eq!(dropped.r2, BTreeSet::from([resource("b1")]));
         assert!(!dropped.is_empty());
         dropped.remove(&dropped.clone());
         assert!(dropped.is_empty());

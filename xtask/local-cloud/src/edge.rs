@@ -42,7 +42,8 @@ const HOP_BY_HOP: [&str; 7] = [
 
 /// Serves one request that is not for a control host.
 pub async fn handle(app: App, request: Request) -> Response {
-    let host = public_host(&host_of(&request), &app.config().subdomain);
+    let asked = host_of(&request);
+    let host = public_host(&asked, &app.config().subdomain);
     let path = request
         .uri()
         .path_and_query()
@@ -51,7 +52,9 @@ pub async fn handle(app: App, request: Request) -> Response {
     let state = app.snapshot();
     let Some(target) = routing::route(&state, &app.config().subdomain, name_of(&host), &path)
     else {
-        return nothing_here(&app, &host);
+        // A page of any name can make that name lead here, and read the answer: what exists is for `.localhost` names.
+        let listed = name_of(&asked).to_ascii_lowercase().ends_with(".localhost");
+        return nothing_here(&app, &host, listed);
     };
     drop(state);
     match serve(&app, &target, &host, request).await {
@@ -273,8 +276,15 @@ fn name_of(host: &str) -> &str {
     host.rsplit_once(':').map_or(host, |(name, _)| name)
 }
 
-fn nothing_here(app: &App, host: &str) -> Response {
+fn nothing_here(app: &App, host: &str, listed: bool) -> Response {
     let config = app.config();
+    if !listed {
+        let text = format!(
+            "local cloud: no Worker answers at {host}\n\nWhat exists: http://127.0.0.1:{}/",
+            config.port
+        );
+        return *refusal(StatusCode::NOT_FOUND, text);
+    }
     let mut text = format!("local cloud: no Worker answers at {host}\n\nWhat exists:\n");
     app.read(|state| {
         for script in state.scripts.values() {

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use axum::response::Html;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::response::{Html, IntoResponse as _, Response};
 
 use crate::app::App;
+use crate::guard::PAGE_POLICY;
 use crate::state::{Script, State};
 
 const STYLE: &str = "
@@ -17,12 +19,9 @@ th { font-weight: 600; } code { font-size: .9em; } .quiet { opacity: .65; }
 ";
 
 /// The page.
-pub async fn index(app: App) -> Html<String> {
-    Html(render(
-        &app.snapshot(),
-        &app.config().subdomain,
-        app.config().port,
-    ))
+pub async fn index(app: App) -> Response {
+    let page = render(&app.snapshot(), &app.config().subdomain, app.config().port);
+    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(page)).into_response()
 }
 
 fn render(state: &State, subdomain: &str, port: u16) -> String {
@@ -47,19 +46,19 @@ fn render(state: &State, subdomain: &str, port: u16) -> String {
     let databases = state
         .d1
         .iter()
-        .map(|(id, database)| vec![escape(&database.name), code(id)])
+        .map(|(id, database)| vec![escape(&database.name), code(id.as_str())])
         .collect::<Vec<_>>();
     table(&mut page, "D1 databases", &["Name", "Id"], &databases);
     let namespaces = state
         .kv
         .iter()
-        .map(|(id, namespace)| vec![escape(&namespace.title), code(id)])
+        .map(|(id, namespace)| vec![escape(&namespace.title), code(id.as_str())])
         .collect::<Vec<_>>();
     table(&mut page, "KV namespaces", &["Title", "Id"], &namespaces);
     let buckets = state
         .r2
         .keys()
-        .map(|name| vec![escape(name)])
+        .map(|name| vec![escape(name.as_str())])
         .collect::<Vec<_>>();
     table(&mut page, "R2 buckets", &["Name"], &buckets);
     page.push_str("</body></html>\n");

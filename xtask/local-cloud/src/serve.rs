@@ -22,7 +22,7 @@ use crate::disk::{StateDir, write_atomic};
 use crate::fail::Fail;
 use crate::faults::{Scope, suffer};
 use crate::runtime::RuntimeOptions;
-use crate::{api, control, edge, github, ids, page};
+use crate::{api, control, edge, github, guard, ids, page};
 
 /// How long mutations must have been quiet before the world is applied without a request asking for it.
 /// A reload costs a third of a second of CPU and a deploy is a train of mutations: better one reload at its end.
@@ -296,10 +296,15 @@ impl std::error::Error for DropConnection {}
 
 async fn respond(app: App, control: Router, request: Request) -> Result<Response, DropConnection> {
     let response = if is_control_host(&request) {
-        control
-            .oneshot(request)
-            .await
-            .unwrap_or_else(|never| match never {})
+        let mut response = match guard::refuse(&request) {
+            Some(refusal) => refusal,
+            None => control
+                .oneshot(request)
+                .await
+                .unwrap_or_else(|never| match never {}),
+        };
+        guard::seal(&mut response);
+        response
     } else {
         let met = app
             .faults()
@@ -312,7 +317,8 @@ async fn respond(app: App, control: Router, request: Request) -> Result<Response
     }
 }
 
-/// 127.0.0.1, localhost and [::1] are the control plane; any other host is the edge.
+/// 127.0.0.1, localhost and [::1] are the control plane; any other host is the edge. A browser always names a host, so
+/// that a request without one comes from a program.
 pub fn is_control_host(request: &Request) -> bool {
     let host = request
         .headers()
@@ -329,7 +335,9 @@ pub fn is_control_host(request: &Request) -> bool {
         Some(colon) if !host[colon..].contains(']') => &host[..colon],
         _ => host,
     };
-    ["127.0.0.1", "localhost", "[::1]", ""].contains(&name)
+    ["127.0.0.1", "localhost", "[::1]", ""]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
 }
 
 fn control_router(app: App) -> Router {

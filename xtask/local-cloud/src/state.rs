@@ -9,6 +9,7 @@ use crate::api::access::Token;
 use crate::dropped::Dropped;
 use crate::envelope::ApiError;
 use crate::github::model::Github;
+use crate::resource_id::{ResourceId, usable_keys};
 
 /// Everything the local cloud remembers. Cloned for every mutation, so that a failed one leaves no trace.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -19,11 +20,14 @@ pub struct State {
     /// Custom domains by host name.
     pub domains: BTreeMap<String, Domain>,
     /// D1 databases by UUID.
-    pub d1: BTreeMap<String, D1Database>,
+    #[serde(deserialize_with = "usable_keys")]
+    pub d1: BTreeMap<ResourceId, D1Database>,
     /// KV namespaces by id.
-    pub kv: BTreeMap<String, KvNamespace>,
+    #[serde(deserialize_with = "usable_keys")]
+    pub kv: BTreeMap<ResourceId, KvNamespace>,
     /// R2 buckets by name.
-    pub r2: BTreeMap<String, R2Bucket>,
+    #[serde(deserialize_with = "usable_keys")]
+    pub r2: BTreeMap<ResourceId, R2Bucket>,
     /// Storage that was deleted and whose files are still there.
     pub dropped: Dropped,
     /// Uploaded asset files by the client's 32 hex digit hash.

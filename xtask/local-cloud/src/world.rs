@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::resource_id::ResourceId;
 use crate::state::{Assets, Module, Script, State};
 
 /// How many of a Worker's newest undeployed versions are kept running for their preview URLs.
@@ -71,11 +72,11 @@ pub struct DurableObject {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Resources {
     /// Database UUIDs.
-    pub d1: Vec<String>,
+    pub d1: Vec<ResourceId>,
     /// Namespace ids.
-    pub kv: Vec<String>,
+    pub kv: Vec<ResourceId>,
     /// Bucket names.
-    pub r2: Vec<String>,
+    pub r2: Vec<ResourceId>,
 }
 
 impl Resources {

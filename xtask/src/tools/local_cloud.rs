@@ -12,7 +12,7 @@ use crate::config::Local;
 use crate::context::Ctx;
 use crate::error::Fail;
 use crate::plan::Command;
-use crate::tools::http::{self, Request};
+use crate::tools::http::{self, Request, Response};
 use crate::tools::{node, node_modules, process};
 use crate::workspace::Workspace;
 
@@ -153,7 +153,19 @@ pub fn adopt(cloud: &LocalCloud, workspace: &Workspace) -> anyhow::Result<()> {
         "kv": kv.iter().map(|(id, title)| json!({"id": id, "title": title})).collect::<Vec<_>>(),
         "r2": r2,
     });
-    post(cloud, "/_local/resources", &body).map(drop)
+    match send(cloud, "/_local/resources", &body)? {
+        answer if answer.status == 400 => Err(refused_ids(&answer.body).into()),
+        answer => succeeded("/_local/resources", answer).map(drop),
+    }
+}
+
+/// An id that cannot be a file name: the cloud names each.
+fn refused_ids(body: &str) -> Fail {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let why = body["errors"][0]["message"].as_str();
+    Fail::setup("the local cloud cannot store data under an id of the wrangler configs")
+        .why(why.unwrap_or("no reason given"))
+        .fix("correct `database_id`, `id` or `bucket_name` in the wrangler config that names it")
 }
 
 /// Whether the cloud has every database of the repo, so whether [`adopt`] was ever called for it.
@@ -209,6 +221,21 @@ pub fn stop(state: &Path) -> anyhow::Result<bool> {
 }
 
 fn post(cloud: &LocalCloud, path: &str, body: &Value) -> anyhow::Result<String> {
+    succeeded(path, send(cloud, path, body)?)
+}
+
+fn succeeded(path: &str, answer: Response) -> anyhow::Result<String> {
+    if answer.status < 300 {
+        return Ok(answer.body);
+    }
+    anyhow::bail!(
+        "the local cloud answered {} to {path}: {}",
+        answer.status,
+        answer.body.trim()
+    )
+}
+
+fn send(cloud: &LocalCloud, path: &str, body: &Value) -> anyhow::Result<Response> {
     let mut request = Request::get(format!("{}{path}", cloud.edge));
     request.method = "POST".to_owned();
     request.body = Some(body.to_string());
@@ -217,12 +244,7 @@ fn post(cloud: &LocalCloud, path: &str, body: &Value) -> anyhow::Result<String> 
         .push(("Content-Type".to_owned(), "application/json".to_owned()));
     request.timeout_secs = 60;
     match http::send(&request)? {
-        Ok(answer) if answer.status < 300 => Ok(answer.body),
-        Ok(answer) => anyhow::bail!(
-            "the local cloud answered {} to {path}: {}",
-            answer.status,
-            answer.body.trim()
-        ),
+        Ok(answer) => Ok(answer),
         Err(lost) => anyhow::bail!("the local cloud did not answer {path}: {}", lost.message),
     }
 }
@@ -325,4 +347,18 @@ fn not_started(log: &Path) -> anyhow::Error {
         .why(if tail.is_empty() { format!("it said nothing; see {}", log.display()) } else { tail })
         .fix("set another `port` under [local] in pipeline.toml, or 0 for any free one, if the port is taken")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_cannot_be_stored_are_a_mistake_in_the_configs() {
+        let body = r#"{"success":false,"errors":[{"code":10001,"message":"D1 database `main`: the id `../main` contains a path separator"}]}"#;
+        expect_test::expect![[r#"
+            the local cloud cannot store data under an id of the wrangler configs
+              why: D1 database `main`: the id `../main` contains a path separator
+              fix: correct `database_id`, `id` or `bucket_name` in the wrangler config that names it"#]].assert_eq(&refused_ids(body).to_string());
+    }
 }

@@ -10,10 +10,9 @@ use crate::app::App;
 use crate::github::answer::GithubResult;
 use crate::github::markdown::{self, escape};
 use crate::github::model::{Comment, Deployment, Github, Pull, Repo, User};
+use crate::guard::PAGE_POLICY;
 
 const STYLE: &str = include_str!("page.css");
-/// Even if the text of a comment got something past the renderer, it could not run or load anything.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /_local/github`: every pull request there is.
 pub async fn index(app: App) -> Response {
@@ -40,7 +39,7 @@ fn page(title: &str, body: &str) -> Response {
          <body><main>{body}</main></body></html>\n",
         escape(title)
     );
-    ([(CONTENT_SECURITY_POLICY, POLICY)], Html(text)).into_response()
+    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(text)).into_response()
 }
 
 fn list(github: &Github) -> String {

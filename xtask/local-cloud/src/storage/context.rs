@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::d1_jobs::{Jobs, Links};
 use crate::app::App;
 use crate::envelope::ApiError;
+use crate::resource_id::ResourceId;
 use crate::runtime::RuntimeError;
 
 /// Cheap to clone; handlers take one as an argument.
@@ -25,7 +26,7 @@ pub(super) struct Context {
 /// Lives as long as the server; nothing in it needs to survive a restart.
 #[derive(Default)]
 pub(super) struct Shared {
-    databases: Mutex<HashMap<String, Arc<Database>>>,
+    databases: Mutex<HashMap<ResourceId, Arc<Database>>>,
     links: Mutex<Links>,
 }
 
@@ -51,15 +52,15 @@ pub(super) struct Usage {
 
 impl Context {
     /// The shared memory of one database.
-    pub(super) fn database(&self, uuid: &str) -> Arc<Database> {
+    pub(super) fn database(&self, uuid: &ResourceId) -> Arc<Database> {
         lock(&self.shared.databases)
-            .entry(uuid.to_owned())
+            .entry(uuid.clone())
             .or_default()
             .clone()
     }
 
     /// Forgets a deleted database.
-    pub(super) fn forget_database(&self, uuid: &str) {
+    pub(super) fn forget_database(&self, uuid: &ResourceId) {
         lock(&self.shared.databases).remove(uuid);
     }
 

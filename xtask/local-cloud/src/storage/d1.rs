@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::{d1_query, time_travel};
+use super::{d1_query, resource_id, time_travel};
 use crate::envelope::{self, ApiError, ApiResult, Page, ok};
 use crate::extract::Json;
 use crate::ids;
+use crate::resource_id::ResourceId;
 use crate::state::{D1Database, State};
 
 /// wrangler refuses time travel on `alpha` databases.
@@ -29,7 +30,7 @@ pub(super) struct Create {
 /// `POST /accounts/{account}/d1/database`
 pub(super) async fn create(context: Context, Json(create): Json<Create>) -> ApiResult {
     check_name(&create.name)?;
-    let uuid = ids::uuid();
+    let uuid = resource_id(ids::uuid())?;
     let database = D1Database {
         name: create.name,
         created_at: ids::now(),
@@ -130,7 +131,7 @@ pub(super) async fn delete(
 pub(super) fn find(
     context: &Context,
     uuid_or_name: &str,
-) -> Result<(String, D1Database), ApiError> {
+) -> Result<(ResourceId, D1Database), ApiError> {
     let found = context.app.read(|state| {
         let by_uuid = state.d1.get_key_value(uuid_or_name);
         let found = by_uuid.or_else(|| {
@@ -145,7 +146,7 @@ pub(super) fn find(
         return Ok(found);
     }
     if context.app.config().adopt && uuid::Uuid::parse_str(uuid_or_name).is_ok() {
-        return adopt(context, uuid_or_name);
+        return adopt(context, resource_id(uuid_or_name)?);
     }
     Err(ApiError::not_found(
         7404,
@@ -154,21 +155,19 @@ pub(super) fn find(
 }
 
 /// Configs name production's databases by id. Adopting means: here, that id is an empty database of its own.
-fn adopt(context: &Context, uuid: &str) -> Result<(String, D1Database), ApiError> {
+fn adopt(context: &Context, uuid: ResourceId) -> Result<(ResourceId, D1Database), ApiError> {
     let name = format!("adopted-{uuid}");
     let database = D1Database {
         name,
         created_at: ids::now(),
         version: VERSION.to_owned(),
     };
-    let adopted = (uuid.to_owned(), database.clone());
-    context
-        .app
-        .mutate(|state| insert(state, uuid.to_owned(), database))?;
+    let adopted = (uuid.clone(), database.clone());
+    context.app.mutate(|state| insert(state, uuid, database))?;
     Ok(adopted)
 }
 
-fn insert(state: &mut State, uuid: String, database: D1Database) -> Result<(), ApiError> {
+fn insert(state: &mut State, uuid: ResourceId, database: D1Database) -> Result<(), ApiError> {
     if state.d1.values().any(|other| other.name == database.name) {
         let name = &database.name;
         return Err(ApiError::bad_request(
@@ -180,7 +179,7 @@ fn insert(state: &mut State, uuid: String, database: D1Database) -> Result<(), A
     Ok(())
 }
 
-fn summary(uuid: &str, database: &D1Database) -> Value {
+fn summary(uuid: &ResourceId, database: &D1Database) -> Value {
     json!({
         "uuid": uuid,
         "name": database.name,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::context::Context;
 use crate::disk;
 use crate::envelope::ApiError;
+use crate::resource_id::ResourceId;
 
 /// A choice: so many imported files of a database are kept, for a repeated import to find them.
 const UPLOADS_KEPT_MAX: usize = 4;
@@ -31,12 +32,12 @@ pub(super) fn keep_upload(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The name the client is told.
-pub(super) fn file_name(uuid: &str, etag: &str) -> String {
+pub(super) fn file_name(uuid: &ResourceId, etag: &str) -> String {
     format!("{uuid}.{etag}.sql")
 }
 
 /// Where the file with this content lies.
-pub(super) fn upload_file(context: &Context, uuid: &str, etag: &str) -> PathBuf {
+pub(super) fn upload_file(context: &Context, uuid: &ResourceId, etag: &str) -> PathBuf {
     context
         .app
         .dir()

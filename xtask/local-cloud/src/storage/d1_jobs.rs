@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::resource_id::ResourceId;
+
 /// How long an answer waits for the job to end. The client polls again at once, so the server must wait. A choice.
 const POLL_WAIT: Duration = Duration::from_millis(500);
 /// wrangler tells people that an export link is valid for one hour.
@@ -32,7 +34,7 @@ pub(super) struct Links {
 /// Where an upload goes.
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
-    pub(super) database: String,
+    pub(super) database: ResourceId,
     /// The MD5 the client announced.
     pub(super) etag: String,
 }

@@ -10,6 +10,7 @@ use super::context::{Context, Usage, lock};
 use super::{d1, time_travel};
 use crate::envelope::{ApiError, ApiResult, ok};
 use crate::extract::Json;
+use crate::resource_id::ResourceId;
 
 /// The body of `/query` and `/raw`: one piece of SQL, or several with their own parameters.
 #[derive(Deserialize)]
@@ -90,7 +91,7 @@ async fn run_request(
 /// Runs all statements or none, and records a point in time if they wrote. The caller has the database's turn.
 pub(super) async fn run(
     context: &Context,
-    uuid: &str,
+    uuid: &ResourceId,
     statements: &[Statement],
 ) -> Result<Vec<Value>, Failure> {
     run_first(context, uuid, statements, None).await
@@ -99,7 +100,7 @@ pub(super) async fn run(
 /// `run` of only the first so many statements, for an injected fault.
 pub(super) async fn run_first(
     context: &Context,
-    uuid: &str,
+    uuid: &ResourceId,
     statements: &[Statement],
     first: Option<usize>,
 ) -> Result<Vec<Value>, Failure> {
@@ -143,7 +144,7 @@ fn join(statements: &[Statement]) -> (String, Vec<&Value>) {
 }
 
 /// Tables and bytes of a database, for `d1 info`.
-pub(super) async fn size(context: &Context, uuid: &str) -> Result<(u64, u64), ApiError> {
+pub(super) async fn size(context: &Context, uuid: &ResourceId) -> Result<(u64, u64), ApiError> {
     // Names with these prefixes are SQLite's and D1's own.
     let sql = "SELECT count(*) AS tables FROM sqlite_master \
                WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'";

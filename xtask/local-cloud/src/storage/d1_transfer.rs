@@ -24,6 +24,7 @@ use super::d1_query::{self, Failure, Statement};
 use super::{d1, job_faults, time_travel};
 use crate::envelope::{ApiError, ApiResult, ok};
 use crate::extract::Json;
+use crate::resource_id::ResourceId;
 use crate::{disk, ids};
 
 /// Under `/client/v4`; the token in the link is the right to use it, no `Authorization` is sent.
@@ -81,14 +82,14 @@ pub(super) async fn import(
     }
 }
 
-fn init(context: &Context, uuid: &str, etag: String) -> ApiResult {
+fn init(context: &Context, uuid: &ResourceId, etag: String) -> ApiResult {
     let token = ids::hex32();
     let url = url(context, UPLOAD_PATH, &token);
     let filename = file_name(uuid, &etag);
     lock(context.links()).add_upload(
         token,
         Upload {
-            database: uuid.to_owned(),
+            database: uuid.clone(),
             etag,
         },
     );
@@ -121,7 +122,7 @@ pub(super) async fn upload(context: Context, Path(token): Path<String>, body: By
 }
 
 /// Starts applying the uploaded file, or joins the import that already does.
-async fn ingest(context: &Context, uuid: &str, etag: &str) -> ApiResult {
+async fn ingest(context: &Context, uuid: &ResourceId, etag: &str) -> ApiResult {
     let shared = context.database(uuid);
     let job = {
         let mut jobs = lock(&shared.jobs);
@@ -137,7 +138,7 @@ async fn ingest(context: &Context, uuid: &str, etag: &str) -> ApiResult {
             _ => {
                 let (context, uuid, file) = (
                     context.clone(),
-                    uuid.to_owned(),
+                    uuid.clone(),
                     upload_file(context, uuid, etag),
                 );
                 let job = Job::start(async move { apply(&context, &uuid, &file).await });
@@ -150,7 +151,7 @@ async fn ingest(context: &Context, uuid: &str, etag: &str) -> ApiResult {
 }
 
 /// Applies a whole file or nothing of it; the job's answer.
-async fn apply(context: &Context, uuid: &str, file: &FilePath) -> Value {
+async fn apply(context: &Context, uuid: &ResourceId, file: &FilePath) -> Value {
     let course = job_faults::course(context, uuid, "import").await;
     let shared = context.database(uuid);
     let _turn = shared.turn.lock().await;
@@ -174,7 +175,7 @@ async fn apply(context: &Context, uuid: &str, file: &FilePath) -> Value {
 
 async fn try_apply(
     context: &Context,
-    uuid: &str,
+    uuid: &ResourceId,
     file: &FilePath,
     first: Option<usize>,
 ) -> Result<Value, ApiError> {
@@ -264,7 +265,7 @@ pub(super) async fn export(
     answer(&context, &uuid, &job, "export").await
 }
 
-async fn dump(context: &Context, uuid: &str, options: &DumpOptions) -> Value {
+async fn dump(context: &Context, uuid: &ResourceId, options: &DumpOptions) -> Value {
     let course = job_faults::course(context, uuid, "export").await;
     let shared = context.database(uuid);
     let _turn = shared.turn.lock().await;
@@ -282,7 +283,7 @@ async fn dump(context: &Context, uuid: &str, options: &DumpOptions) -> Value {
 
 async fn try_dump(
     context: &Context,
-    uuid: &str,
+    uuid: &ResourceId,
     options: &DumpOptions,
 ) -> Result<(String, Value), ApiError> {
     let entry = time_travel::record(context, uuid).await?;
@@ -330,7 +331,7 @@ pub(super) async fn download(context: Context, Path(token): Path<String>) -> Res
 }
 
 /// The job's outcome, or "still at it" after a short wait.
-async fn answer(context: &Context, uuid: &str, job: &Job, kind: &str) -> ApiResult {
+async fn answer(context: &Context, uuid: &ResourceId, job: &Job, kind: &str) -> ApiResult {
     if let Some(outcome) = job.wait().await {
         return ok(outcome);
     }

@@ -9,6 +9,7 @@ use super::r2_objects;
 use crate::envelope::ApiResult;
 use crate::extract::Json;
 use crate::ids;
+use crate::resource_id::ResourceId;
 
 #[derive(Deserialize)]
 pub(super) struct Query {
@@ -39,10 +40,11 @@ pub(super) async fn answer(context: Context, Json(query): Json<Query>) -> ApiRes
 
 /// Counted since the server started, which stands for the last 24 hours.
 fn d1_analytics(context: &Context, filter: &Value) -> Value {
-    let Some(database) = filter["AND"][0]["databaseId"].as_str() else {
+    let database = filter["AND"][0]["databaseId"].as_str();
+    let Some(Ok(database)) = database.map(ResourceId::new) else {
         return json!([]);
     };
-    let usage = *lock(&context.database(database).usage);
+    let usage = *lock(&context.database(&database).usage);
     json!([{
         "sum": {
             "readQueries": usage.queries_read,

@@ -6,6 +6,7 @@ use super::context::Context;
 use crate::d1_failures::D1Failure;
 use crate::envelope::ApiError;
 use crate::faults::{Action, Scope, When};
+use crate::resource_id::ResourceId;
 
 /// How a job goes.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Course {
 }
 
 /// Counts a job; how it goes. A slow one is waited for here.
-pub(super) async fn course(context: &Context, uuid: &str, kind: &str) -> Course {
+pub(super) async fn course(context: &Context, uuid: &ResourceId, kind: &str) -> Course {
     let path = format!("/d1/database/{uuid}/{kind}");
     let Some(met) = context.app.faults().meet(Scope::Job, "POST", &path) else {
         return Course::default();

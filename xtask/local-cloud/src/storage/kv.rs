@@ -5,9 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::resource_id;
 use crate::envelope::{self, ApiError, ApiResult, Page, ok};
 use crate::extract::Json;
 use crate::ids;
+use crate::resource_id::ResourceId;
 use crate::state::{KvNamespace, State};
 
 /// As documented for namespace titles.
@@ -21,7 +23,7 @@ pub(super) struct Titled {
 /// `POST /accounts/{account}/storage/kv/namespaces`
 pub(super) async fn create(context: Context, Json(titled): Json<Titled>) -> ApiResult {
     check_title(&titled.title)?;
-    let id = ids::hex32();
+    let id = resource_id(ids::hex32())?;
     let namespace = KvNamespace {
         title: titled.title,
     };
@@ -58,7 +60,8 @@ pub(super) async fn list(context: Context, Query(query): Query<ListQuery>) -> Ap
 
 /// `GET /accounts/{account}/storage/kv/namespaces/{id}`
 pub(super) async fn get(context: Context, Path((_, id)): Path<(String, String)>) -> ApiResult {
-    ok(row(&id, &find(&context, &id)?))
+    let (id, namespace) = find(&context, &id)?;
+    ok(row(&id, &namespace))
 }
 
 /// `PUT /accounts/{account}/storage/kv/namespaces/{id}`: a new title.
@@ -67,7 +70,7 @@ pub(super) async fn rename(
     Path((_, id)): Path<(String, String)>,
     Json(titled): Json<Titled>,
 ) -> ApiResult {
-    find(&context, &id)?;
+    let (id, _) = find(&context, &id)?;
     check_title(&titled.title)?;
     let namespace = KvNamespace {
         title: titled.title,
@@ -79,7 +82,7 @@ pub(super) async fn rename(
 
 /// `DELETE /accounts/{account}/storage/kv/namespaces/{id}`
 pub(super) async fn delete(context: Context, Path((_, id)): Path<(String, String)>) -> ApiResult {
-    find(&context, &id)?;
+    let (id, _) = find(&context, &id)?;
     context.app.mutate(|state| {
         state.kv.remove(&id);
         Ok(())
@@ -88,9 +91,13 @@ pub(super) async fn delete(context: Context, Path((_, id)): Path<(String, String
 }
 
 /// The namespace of a path, or the API's 404.
-pub(super) fn find(context: &Context, id: &str) -> Result<KvNamespace, ApiError> {
-    if let Some(namespace) = context.app.read(|state| state.kv.get(id).cloned()) {
-        return Ok(namespace);
+pub(super) fn find(context: &Context, id: &str) -> Result<(ResourceId, KvNamespace), ApiError> {
+    let known = context.app.read(|state| {
+        let known = state.kv.get_key_value(id);
+        known.map(|(id, namespace)| (id.clone(), namespace.clone()))
+    });
+    if let Some(known) = known {
+        return Ok(known);
     }
     if context.app.config().adopt
         && id.len() == 32
@@ -100,15 +107,15 @@ pub(super) fn find(context: &Context, id: &str) -> Result<KvNamespace, ApiError>
         let namespace = KvNamespace {
             title: format!("adopted-{id}"),
         };
-        context
-            .app
-            .mutate(|state| insert(state, id.to_owned(), namespace.clone()))?;
-        return Ok(namespace);
+        let adopted = (resource_id(id)?, namespace);
+        let (id, namespace) = adopted.clone();
+        context.app.mutate(|state| insert(state, id, namespace))?;
+        return Ok(adopted);
     }
     Err(ApiError::not_found(10013, "namespace not found"))
 }
 
-fn insert(state: &mut State, id: String, namespace: KvNamespace) -> Result<(), ApiError> {
+fn insert(state: &mut State, id: ResourceId, namespace: KvNamespace) -> Result<(), ApiError> {
     if state
         .kv
         .iter()
@@ -123,7 +130,7 @@ fn insert(state: &mut State, id: String, namespace: KvNamespace) -> Result<(), A
     Ok(())
 }
 
-fn row(id: &str, namespace: &KvNamespace) -> Value {
+fn row(id: &ResourceId, namespace: &KvNamespace) -> Value {
     json!({ "id": id, "title": namespace.title, "supports_url_encoding": true })
 }
 

@@ -30,6 +30,8 @@ use axum::extract::{DefaultBodyLimit, Extension};
 use axum::routing::{get, post, put};
 
 use crate::app::App;
+use crate::envelope::ApiError;
+use crate::resource_id::ResourceId;
 use context::Shared;
 
 /// API routes (under `/client/v4`), upload and download URLs included.
@@ -42,6 +44,11 @@ pub fn router() -> Router<App> {
         // Imports, objects and bulk writes are as large as they are; each handler has its own limits.
         .layer(DefaultBodyLimit::disable())
         .layer(Extension(Arc::new(Shared::default())))
+}
+
+/// An id this code made or checked itself: one that cannot be used is a fault of the local cloud.
+fn resource_id(id: impl Into<String>) -> Result<ResourceId, ApiError> {
+    ResourceId::new(id).map_err(|why| ApiError::internal(format!("the id {why}")))
 }
 
 fn d1_routes() -> Router<App> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::resource_id;
 use crate::envelope::{ApiError, ApiResult, ok};
 use crate::extract::Json;
 use crate::ids;
@@ -25,14 +26,15 @@ pub(super) struct Create {
 /// `POST /accounts/{account}/r2/buckets`
 pub(super) async fn create(context: Context, Json(create): Json<Create>) -> ApiResult {
     check_name(&create.name)?;
+    let name = resource_id(create.name)?;
     let bucket = R2Bucket::created(ids::now());
-    let result = row(&create.name, &bucket);
+    let result = row(name.as_str(), &bucket);
     context.app.mutate(|state| {
-        if state.r2.contains_key(&create.name) {
+        if state.r2.contains_key(&name) {
             let message = "The bucket you tried to create already exists, and you own it.";
             return Err(ApiError::new(409, 10004, message));
         }
-        state.r2.insert(create.name, bucket);
+        state.r2.insert(name, bucket);
         Ok(())
     })?;
     ok(result)
@@ -53,7 +55,7 @@ pub(super) async fn list(context: Context, Query(query): Query<ListQuery>) -> Ap
     let mut found: Vec<_> = state
         .r2
         .iter()
-        .filter(|(name, _)| name.contains(&query.name_contains))
+        .filter(|(name, _)| name.as_str().contains(&query.name_contains))
         .collect();
     let descending = query.direction.as_deref() == Some("desc");
     if descending {
@@ -63,9 +65,9 @@ pub(super) async fn list(context: Context, Query(query): Query<ListQuery>) -> Ap
     if let Some(cursor) = query.cursor.filter(|cursor| !cursor.is_empty()) {
         found.retain(|(name, _)| {
             if descending {
-                **name < cursor
+                name.as_str() < cursor.as_str()
             } else {
-                **name > cursor
+                name.as_str() > cursor.as_str()
             }
         });
     }
@@ -79,7 +81,7 @@ pub(super) async fn list(context: Context, Query(query): Query<ListQuery>) -> Ap
         .unwrap_or_default();
     let buckets: Vec<Value> = found
         .iter()
-        .map(|(name, bucket)| row(name, bucket))
+        .map(|(name, bucket)| row(name.as_str(), bucket))
         .collect();
     let body = json!({
         "success": true, "errors": [], "messages": [], "result": { "buckets": buckets },
@@ -107,7 +109,7 @@ pub(super) async fn delete(context: Context, Path((_, name)): Path<(String, Stri
         return Err(ApiError::new(409, 10008, message));
     }
     context.app.mutate(|state| {
-        state.r2.remove(&name);
+        state.r2.remove(name.as_str());
         Ok(())
     })?;
     ok(Value::Object(serde_json::Map::new()))
@@ -149,7 +151,7 @@ pub(super) async fn set_lifecycle(
         }
     }
     context.app.mutate(|state| {
-        if let Some(bucket) = state.r2.get_mut(&name) {
+        if let Some(bucket) = state.r2.get_mut(name.as_str()) {
             bucket.lifecycle = Some(wanted.rules);
         }
         Ok(())

@@ -15,6 +15,7 @@ use super::bookmarks::{Entry, Retention, Timeline};
 use super::context::Context;
 use super::d1;
 use crate::envelope::{ApiError, ApiResult, ok};
+use crate::resource_id::ResourceId;
 
 /// A choice: the real code for a bad bookmark is not known.
 const BAD_REQUEST: u32 = 7400;
@@ -84,7 +85,7 @@ pub(super) async fn restore(
 }
 
 /// Records the present, unless it is what was recorded last. The caller has the database's turn.
-pub(super) async fn record(context: &Context, uuid: &str) -> Result<Entry, ApiError> {
+pub(super) async fn record(context: &Context, uuid: &ResourceId) -> Result<Entry, ApiError> {
     let mut timeline = timeline(context, uuid)?;
     let to = timeline.incoming();
     context
@@ -98,7 +99,7 @@ pub(super) async fn record(context: &Context, uuid: &str) -> Result<Entry, ApiEr
 }
 
 /// Makes sure there is a point before the first write, so that even that can be undone.
-pub(super) async fn ensure_first(context: &Context, uuid: &str) -> Result<(), ApiError> {
+pub(super) async fn ensure_first(context: &Context, uuid: &ResourceId) -> Result<(), ApiError> {
     if timeline(context, uuid)?.latest().is_none() {
         record(context, uuid).await?;
     }
@@ -106,7 +107,7 @@ pub(super) async fn ensure_first(context: &Context, uuid: &str) -> Result<(), Ap
 }
 
 /// The bookmark recorded last, without looking whether the database has moved on; empty if there is none.
-pub(super) fn last(context: &Context, uuid: &str) -> Result<String, ApiError> {
+pub(super) fn last(context: &Context, uuid: &ResourceId) -> Result<String, ApiError> {
     let timeline = timeline(context, uuid)?;
     Ok(timeline
         .latest()
@@ -115,18 +116,18 @@ pub(super) fn last(context: &Context, uuid: &str) -> Result<String, ApiError> {
 }
 
 /// Removes the points of a deleted database.
-pub(super) fn forget(context: &Context, uuid: &str) -> io::Result<()> {
+pub(super) fn forget(context: &Context, uuid: &ResourceId) -> io::Result<()> {
     match std::fs::remove_dir_all(dir(context, uuid)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-fn timeline(context: &Context, uuid: &str) -> Result<Timeline, ApiError> {
+fn timeline(context: &Context, uuid: &ResourceId) -> Result<Timeline, ApiError> {
     Timeline::open(&dir(context, uuid), Retention::default()).map_err(ApiError::internal)
 }
 
-fn dir(context: &Context, uuid: &str) -> PathBuf {
+fn dir(context: &Context, uuid: &ResourceId) -> PathBuf {
     context.app.dir().path("time-travel").join(uuid)
 }
 
