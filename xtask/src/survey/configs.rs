@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::{Candidate, Files, LeftOut, Surroundings, builds, environments, health, secrets};
+use super::{
+    Candidate, Files, LeftOut, Surroundings, builds, environments, health, secrets, source,
+};
 use crate::config::source::{Problems, Source};
 use crate::config::tree::{self, Kind, Table};
 use crate::config::{WranglerConfig, names};
@@ -100,13 +102,17 @@ pub(super) fn judge(
     }
     if !named {
         by_name(&file)?;
+        by_script(&config.name)?;
     }
     let build = builds::find(root, files, &around.toolchains, &dir, &config)?;
     let others: Vec<PathBuf> = files.configs().iter().map(|path| split(path).0).collect();
+    let source = source::gather(root, files, &dir, &config, &others);
+    let read = source.followed.then(|| source::names_read(&source));
+    let place = root.join(&dir);
     Ok(Candidate {
         file_needed: !DEFAULTS.contains(&file.as_str()),
-        health: health::find(root, files, &dir, &config, &others),
-        secrets: secrets::find(&root.join(&dir), &file, &config, chosen.env.as_deref()),
+        health: health::find(root, &dir, &config, &source),
+        secrets: secrets::find(&place, &file, &config, chosen.env.as_deref(), read.as_ref()),
         build,
         chosen,
         config,
@@ -168,7 +174,10 @@ fn by_place(path: &Path) -> Result<(), String> {
     let folders = path.parent().into_iter().flat_map(Path::components);
     for folder in folders {
         let folder = folder.as_os_str().to_string_lossy();
-        if NOT_OURS.contains(&folder.as_ref()) {
+        let is_mock = folder
+            .split(['-', '_', '.'])
+            .any(|word| ["mock", "mocks", "e2e"].contains(&word));
+        if is_mock || NOT_OURS.contains(&folder.as_ref()) {
             return Err(format!("it lies below a folder called `{folder}`"));
         }
     }
@@ -221,6 +230,24 @@ fn by_name(file: &str) -> Result<(), String> {
     match words(file).find(|word| NOT_PRODUCTION.contains(word)) {
         Some(word) => Err(format!("its name says that it is for `{word}`")),
         None => Ok(()),
+    }
+}
+
+/// A script that is called `shop-dev` is run by `wrangler dev`, or shipped by hand.
+fn by_script(name: &str) -> Result<(), String> {
+    let last = name.rsplit(['-', '_']).next().unwrap_or_default();
+    let not_production = [
+        "dev",
+        "development",
+        "local",
+        "test",
+        "testing",
+        "mock",
+        "e2e",
+    ];
+    match not_production.contains(&last) {
+        true => Err(format!("its `name` says that it is for `{last}`")),
+        false => Ok(()),
     }
 }
 

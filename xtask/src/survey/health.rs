@@ -1,11 +1,11 @@
 //! The path that tells whether a worker is well, by what its source answers to. A wrong guess would stop every deploy, so
 //! what is not plainly there is not assumed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::Files;
+use super::source::Source;
 use crate::config::WranglerConfig;
 
 /// What to ask a worker.
@@ -30,20 +30,8 @@ const PATHS: [&str; 9] = [
     "/ping",
 ];
 
-/// Endings of source files.
-const SOURCES: [&str; 8] = ["ts", "tsx", "mts", "js", "jsx", "mjs", "rs", "py"];
-
-/// A source file larger than this was generated.
-const SOURCE_BYTES_MAX: u64 = 512 * 1024;
-
-/// Finds the path of the worker in `dir` (relative); `others` are the folders of the other workers.
-pub(super) fn find(
-    root: &Path,
-    files: &Files,
-    dir: &Path,
-    config: &WranglerConfig,
-    others: &[PathBuf],
-) -> Health {
+/// Finds the path of the worker in `dir` (relative) in its source.
+pub(super) fn find(root: &Path, dir: &Path, config: &WranglerConfig, source: &Source) -> Health {
     let none = |why: &str| Health {
         path: None,
         why: why.to_owned(),
@@ -51,24 +39,12 @@ pub(super) fn find(
     if config.workers_dev == Some(false) && config.routes.is_empty() {
         return none("it has no address: neither a route nor workers.dev");
     }
+    let mounted = source.files.iter().any(|(_, text)| mounts(text));
     let mut best: Option<(usize, &Path)> = None;
-    let sources = files
-        .below(dir)
-        .filter(|path| is_source(path))
-        .filter(|path| {
-            !others
-                .iter()
-                .any(|other| other != dir && other.starts_with(dir) && path.starts_with(other))
-        });
-    for path in sources {
-        let Some(text) = read(root, path) else {
-            continue;
-        };
-        let answered = PATHS.iter().position(|health| {
-            ['"', '\'', '`']
-                .iter()
-                .any(|quote| text.contains(&format!("{quote}{health}{quote}")))
-        });
+    for (index, (path, text)) in source.files.iter().enumerate() {
+        let answered = PATHS
+            .iter()
+            .position(|health| answers(text, health, index > 0 && mounted));
         if let Some(rank) = answered
             && best.is_none_or(|(other, _)| rank < other)
         {
@@ -79,12 +55,74 @@ pub(super) fn find(
         let within = path.strip_prefix(dir).unwrap_or(path);
         return Health {
             path: Some(PATHS[rank].to_owned()),
-            why: format!("{} has it", within.display()),
+            why: format!("{} has the route", within.display()),
         };
     }
     front_page(root, dir, config).unwrap_or_else(|| {
-        none("its source names no health path; give it one that answers 200, to have every release checked")
+        none("no route of its source is a health path; add one that answers 200, to have every release checked")
     })
+}
+
+/// Whether routers are put below a path of their own: what a file calls `/health` may be `/api/health` then.
+fn mounts(text: &str) -> bool {
+    let calls = [".basePath(", ".mount(", ".route("];
+    calls.iter().any(|call| {
+        text.match_indices(call).any(|(at, _)| {
+            let argument = text[at + call.len()..].trim_start();
+            let quoted = argument.strip_prefix(['"', '\'', '`']);
+            let path = quoted.and_then(|rest| rest.split(['"', '\'', '`']).next());
+            path.is_some_and(|path| !matches!(path, "" | "/" | "*" | "/*"))
+        })
+    })
+}
+
+/// Whether a text routes requests for a path: a mention in data or in a page is no route.
+fn answers(text: &str, path: &str, mounted: bool) -> bool {
+    ['"', '\'', '`'].iter().any(|quote| {
+        let literal = format!("{quote}{path}{quote}");
+        text.match_indices(&literal).any(|(at, _)| {
+            let before = text[..at].trim_end();
+            let after = text[at + literal.len()..].trim_start();
+            compared(before, after) || (!mounted && routed(before))
+        })
+    })
+}
+
+/// `pathname === "/health"`, `case "/health":`, `"/health" => …`, `["/health", "/up"].includes(pathname)` and their like.
+fn compared(before: &str, after: &str) -> bool {
+    let listed = || {
+        let end = after.find(']').filter(|end| *end < 200);
+        end.is_some_and(|end| after[end + 1..].trim_start().starts_with(".includes("))
+    };
+    let handler = || {
+        let value = after.strip_prefix(':').map(str::trim_start);
+        value.is_some_and(|value| {
+            ["(", "async", "function"]
+                .iter()
+                .any(|word| value.starts_with(word))
+        })
+    };
+    let ahead = [
+        "==",
+        "case",
+        "pathname:",
+        "startsWith(",
+        "starts_with(",
+        "startswith(",
+    ];
+    ahead.iter().any(|word| before.ends_with(word))
+        || after.starts_with("==")
+        || after.starts_with("=>")
+        || handler()
+        || listed()
+}
+
+/// `app.get("/health", …)` and the like of the routers in use.
+fn routed(before: &str) -> bool {
+    let calls = [".get(", ".all(", ".use(", ".get_async(", ".route("];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    calls.iter().any(|call| before.ends_with(call))
+        || (before.ends_with(',') && line.contains(".on(") && line.contains("GET"))
 }
 
 /// Static assets answer at the root, when there is a page to answer with and no code in front of it.
@@ -104,23 +142,67 @@ fn front_page(root: &Path, dir: &Path, config: &WranglerConfig) -> Option<Health
     })
 }
 
-fn is_source(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_test = name.contains(".test.")
-        || name.contains(".spec.")
-        || path.components().any(|part| {
-            ["test", "tests", "__tests__", "e2e"]
-                .iter()
-                .any(|word| part.as_os_str() == *word)
-        });
-    ending.is_some_and(|ending| SOURCES.contains(&ending)) && !is_test && !name.ends_with(".d.ts")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn read(root: &Path, path: &Path) -> Option<String> {
-    let path = root.join(path);
-    if path.metadata().ok()?.len() > SOURCE_BYTES_MAX {
-        return None;
+    fn found(files: &[(&str, &str)]) -> Option<String> {
+        let source = Source {
+            files: files
+                .iter()
+                .map(|(path, text)| ((*path).into(), (*text).to_owned()))
+                .collect(),
+            followed: true,
+        };
+        let config = WranglerConfig {
+            main: Some("index.ts".into()),
+            ..WranglerConfig::default()
+        };
+        find(Path::new("/nowhere"), Path::new(""), &config, &source).path
     }
-    std::fs::read_to_string(path).ok()
+
+    #[test]
+    fn a_route_is_a_health_path() {
+        for route in [
+            "if (url.pathname === '/health') ok()",
+            "if ('/health' == path) ok()",
+            "switch (path) { case \"/health\": ok() }",
+            "app.get('/health', ok)",
+            "app.on('GET', '/health', ok)",
+            "router.all(`/health`, ok)",
+            "if (['/ready', '/health'].includes(path)) ok()",
+            "const routes = { '/health': () => ok() }",
+            "match path { \"/health\" => ok(), _ => no() }",
+            "new URLPattern({ pathname: '/health' })",
+        ] {
+            assert_eq!(
+                found(&[("index.ts", route)]).as_deref(),
+                Some("/health"),
+                "{route}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mention_is_no_route() {
+        for mention in [
+            "const demo = [{ title: 'Health', link: '/health' }]",
+            "fetch('/health')",
+            "new Response('/health')",
+            "app.post('/health', ok)",
+            "const names = { '/health': 'Health and beauty' }",
+            "href = \"/health\"",
+        ] {
+            assert_eq!(found(&[("index.ts", mention)]), None, "{mention}");
+        }
+    }
+
+    #[test]
+    fn a_router_below_another_path_is_not_trusted() {
+        let main = ("index.ts", "app.route('/api', api)");
+        assert_eq!(found(&[main, ("api.ts", "api.get('/health', ok)")]), None);
+        let main = ("index.ts", "app.route('/', api)");
+        let path = found(&[main, ("api.ts", "api.get('/health', ok)")]);
+        assert_eq!(path.as_deref(), Some("/health"));
+    }
 }

@@ -10,6 +10,7 @@ mod files;
 mod health;
 mod naming;
 mod secrets;
+pub mod source;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ pub use self::environments::Chosen;
 pub use self::files::Files;
 pub use self::health::Health;
 pub use self::naming::short_names;
-pub use self::secrets::Secret;
+pub use self::secrets::{Secret, Secrets};
 use crate::config::WranglerConfig;
 
 /// What is in the repo.
@@ -53,8 +54,8 @@ pub struct Candidate {
     pub build: Option<Build>,
     /// The path to ask for its health.
     pub health: Health,
-    /// The secrets it seems to need.
-    pub secrets: Vec<Secret>,
+    /// The secrets it seems to need, and the names in doubt.
+    pub secrets: Secrets,
 }
 
 /// A config that is no worker to ship.

@@ -38,7 +38,7 @@ pub fn short_names(workers: &[&Candidate], taken: &[String]) -> Vec<String> {
             .collect();
         let candidates = [
             folder,
-            Some(clean(&worker.config.name)),
+            Some(without_environment(worker)),
             Some(path.join("-")),
         ];
         let free = |name: &String| names::is_short_name(name) && !used.contains(name);
@@ -47,7 +47,7 @@ pub fn short_names(workers: &[&Candidate], taken: &[String]) -> Vec<String> {
             .flatten()
             .find(free)
             .unwrap_or_else(|| {
-                let base = clean(&worker.config.name);
+                let base = without_environment(worker);
                 let base = if base.is_empty() {
                     "worker".to_owned()
                 } else {
@@ -73,6 +73,18 @@ fn of_folder(dir: &Path) -> Option<String> {
         .find_map(|end| name.strip_suffix(end))
         .unwrap_or(&name);
     (!name.is_empty() && !EMPTY_WORDS.contains(&name)).then(|| name.to_owned())
+}
+
+/// The script's name without the environment that ships at its end: `shop-production` is typed as `shop`.
+fn without_environment(worker: &Candidate) -> String {
+    let name = clean(&worker.config.name);
+    let env = worker.chosen.env.as_deref().map(clean);
+    let bare = env.and_then(|env| {
+        name.strip_suffix(&env)?
+            .strip_suffix('-')
+            .map(str::to_owned)
+    });
+    bare.filter(|bare| !bare.is_empty()).unwrap_or(name)
 }
 
 fn clean(text: &str) -> String {

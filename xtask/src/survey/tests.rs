@@ -57,9 +57,10 @@ fn shown(dir: &TempDir) -> String {
         if let Some(path) = &worker.health.path {
             text.push_str(&format!(", health {path}"));
         }
-        if !worker.secrets.is_empty() {
+        if !worker.secrets.needed.is_empty() {
             let names: Vec<&str> = worker
                 .secrets
+                .needed
                 .iter()
                 .map(|secret| secret.name.as_str())
                 .collect();
@@ -359,5 +360,29 @@ fn without_git_known_folders_are_left_out_and_it_is_said() {
         expect![[r#"
         a: a/wrangler.toml a
     "#]],
+    );
+}
+
+#[test]
+fn what_is_for_development_stays_out_and_names_lose_their_environment() {
+    let shop = "main = \"index.js\"\n[env.production]\nname = \"shop-production\"\n";
+    check(
+        &committed(&[
+            ("wrangler.toml", &config("monorepo-dev")),
+            ("index.js", ""),
+            ("packages/mock-servers/wrangler.toml", &config("mocks")),
+            ("packages/mock-servers/index.js", ""),
+            ("app/wrangler.toml", shop),
+            (
+                "app/index.js",
+                "const demo = { link: '/health', seen: env.STRIPE_KEY };",
+            ),
+            ("app/.env.example", "STRIPE_KEY=\nOLD_KEY=\n"),
+        ]),
+        expect![[r#"
+            shop: app/wrangler.toml shop-production, env production, secrets STRIPE_KEY
+            left out packages/mock-servers/wrangler.toml: it lies below a folder called `mock-servers`
+            left out wrangler.toml: its `name` says that it is for `dev`
+        "#]],
     );
 }

@@ -16,6 +16,18 @@ export default {
 };
 "#;
 
+/// Reads the secret that its `.dev.vars.example` names.
+const API: &str = r#"
+export default {
+  async fetch(request, env) {
+    if (!env.API_KEY) return new Response("no key", { status: 500 });
+    const { pathname } = new URL(request.url);
+    if (pathname === "/healthz") return Response.json({ ok: true });
+    return Response.json({ name: env.NAME ?? "none" });
+  },
+};
+"#;
+
 /// As the workspace's `packageManager` says: another one would fetch this one first.
 const PNPM: &str = "pnpm@10.4.1";
 
@@ -53,7 +65,7 @@ const REPO: [(&str, &str); 26] = [
         "services/api/wrangler.json",
         r#"{ "name": "api", "main": "index.js", "compatibility_date": "2026-09-01", "vars": { "NAME": "development" }, "env": { "production": { "workers_dev": true, "vars": { "NAME": "production" } } } }"#,
     ),
-    ("services/api/index.js", CODE),
+    ("services/api/index.js", API),
     ("services/api/package.json", "{ \"name\": \"api\" }\n"),
     (
         "services/api/package-lock.json",
@@ -236,27 +248,27 @@ fn run_again_it_adds_what_is_new_and_keeps_everything_else() {
     check(
         &world,
         expect![[r#"
-        [workers.front] # and this
-        path   = "."
-        [workers.site]
-        path = "site"
-        health = "/"
-        [workers.api]
-        path = "services/api"
-        env = "production"
-        secrets = ["API_KEY"]
-        health = "/healthz"
-        [workers.quiet]
-        path = "services/quiet"
-        health = false
-        [workers.web]
-        path = "shop/apps/web"
-        health = "/healthz"
-        [health]
-        within = "9s" # patient
-        [databases.shapes]
-        migrations = "db/migrations"
-    "#]],
+            [workers.front] # and this
+            path   = "."
+            [workers.site]
+            path = "site"
+            health = "/"
+            [workers.api]
+            path = "services/api"
+            env = "production"
+            secrets = ["API_KEY"]
+            health = "/healthz"
+            [workers.quiet]
+            path = "services/quiet"
+            health = false
+            [workers.web]
+            path = "shop/apps/web"
+            health = "/healthz"
+            [health]
+            within = "9s" # patient
+            [databases.shapes]
+            migrations = "db/migrations"
+        "#]],
     );
     world.run(["init"]).exits(0);
     assert_eq!(world.read("pipeline.toml"), text);

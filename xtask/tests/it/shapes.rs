@@ -5,7 +5,7 @@
 use crate::support::World;
 use expect_test::{Expect, expect};
 
-const CODE: &str = "export default { async fetch() { return new Response(\"/health\"); } };\n";
+const CODE: &str = "const well = (request) => new URL(request.url).pathname === \"/health\";\nexport default { async fetch(request) { return new Response(well(request) ? \"well\" : \"hello\"); } };\n";
 
 const LOCK: &str = "{ \"name\": \"shape\", \"lockfileVersion\": 3, \"packages\": {} }\n";
 

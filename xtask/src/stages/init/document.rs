@@ -4,7 +4,7 @@
 use crate::config::PIPELINE;
 use crate::config::edit::{key, quote};
 use crate::config::keys::{Key, Shape, Table};
-use crate::survey::{Candidate, FoundDatabase};
+use crate::survey::{Candidate, FoundDatabase, Secret, Secrets};
 
 /// Comments are wrapped here.
 const COLUMNS: usize = 118;
@@ -94,32 +94,49 @@ pub(super) fn worker(name: &str, worker: &Candidate) -> String {
     if let Some(build) = &worker.build {
         reasoned(&build.why, format!("build = {}\n", quote(&build.command)));
     }
-    if !worker.secrets.is_empty() {
-        let names: Vec<String> = worker
-            .secrets
-            .iter()
-            .map(|secret| secret.name.clone())
-            .collect();
-        let mut files: Vec<&str> = worker
-            .secrets
-            .iter()
-            .map(|secret| secret.seen_in.as_str())
-            .collect();
-        files.dedup();
-        reasoned(
-            &format!(
-                "named in {}; drop what only development needs",
-                files.join(" and ")
-            ),
-            format!("secrets = {}\n", list(&names)),
-        );
-    }
+    secrets(&worker.secrets, &mut reasoned);
     match &worker.health.path {
         Some(path) if path == "/health" => {}
         Some(path) => reasoned(&worker.health.why, format!("health = {}\n", quote(path))),
         None => reasoned(&worker.health.why, "health = false\n".to_owned()),
     }
     text
+}
+
+/// The secrets, and a question about each name in doubt.
+fn secrets(found: &Secrets, reasoned: &mut impl FnMut(&str, String)) {
+    let names = |list: &[Secret]| -> Vec<String> {
+        list.iter().map(|secret| secret.name.clone()).collect()
+    };
+    let files = |list: &[Secret]| {
+        let mut files: Vec<&str> = list.iter().map(|secret| secret.seen_in.as_str()).collect();
+        files.dedup();
+        files.join(" and ")
+    };
+    if !found.unread.is_empty() {
+        let why = format!(
+            "left out, the source does not read it: {} (in {})",
+            names(&found.unread).join(", "),
+            files(&found.unread)
+        );
+        reasoned(&why, String::new());
+    }
+    if !found.undeclared.is_empty() {
+        let why = format!(
+            "the source also reads {}: add the secrets among them to `secrets`, the rest to `vars` in the wrangler config",
+            found.undeclared.join(", ")
+        );
+        reasoned(&why, String::new());
+    }
+    if !found.needed.is_empty() {
+        reasoned(
+            &format!(
+                "named in {}; drop what only development needs",
+                files(&found.needed)
+            ),
+            format!("secrets = {}\n", list(&names(&found.needed))),
+        );
+    }
 }
 
 /// A database's table; none when it has no migrations.

@@ -293,6 +293,16 @@ fn to_do(facts: &Facts, workspace: Option<&Workspace>, external: &[String]) -> V
             external.join(", ")
         ));
     }
+    for worker in &facts.survey.workers {
+        let undeclared = &worker.secrets.undeclared;
+        if !undeclared.is_empty() {
+            list.push(format!(
+                "{}: the source reads {}, and they are neither variables nor bindings nor secrets",
+                worker.config.name,
+                undeclared.join(", ")
+            ));
+        }
+    }
     for database in &facts.survey.databases {
         if database.migrations.is_none() {
             list.push(format!(

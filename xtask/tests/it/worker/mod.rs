@@ -119,15 +119,15 @@ fn a_worker_is_added_removed_and_stays_removed() {
     check(
         &world,
         expect![[r#"
-        --- a/pipeline.toml
-        @@ -18,0 +19,7 @@ secrets = ["API_KEY"]
-        +[workers.mail]
-        +path = "examples/mail"
-        +# Named in wrangler.jsonc; drop what only development needs.
-        +secrets = ["MAIL_KEY"]
-        +# Its source names no health path; give it one that answers 200, to have every release checked.
-        +health = false
-        +"#]],
+            --- a/pipeline.toml
+            @@ -18,0 +19,7 @@ secrets = ["API_KEY"]
+            +[workers.mail]
+            +path = "examples/mail"
+            +# Named in wrangler.jsonc; drop what only development needs.
+            +secrets = ["MAIL_KEY"]
+            +# No route of its source is a health path; add one that answers 200, to have every release checked.
+            +health = false
+            +"#]],
     );
     let text = world.read("pipeline.toml");
     world
@@ -159,18 +159,18 @@ fn a_worker_is_added_removed_and_stays_removed() {
     check(
         &world,
         expect![[r#"
-        --- a/pipeline.toml
-        @@ -1,0 +2,2 @@
-        +# No longer shipped: `cargo xtask init` takes no Worker from these.
-        +ignored_workers = ["examples/mail"]
-        @@ -19,7 +20,0 @@ secrets = ["API_KEY"]
-        -[workers.mail]
-        -path = "examples/mail"
-        -# Named in wrangler.jsonc; drop what only development needs.
-        -secrets = ["MAIL_KEY"]
-        -# Its source names no health path; give it one that answers 200, to have every release checked.
-        -health = false
-        -"#]],
+            --- a/pipeline.toml
+            @@ -1,0 +2,2 @@
+            +# No longer shipped: `cargo xtask init` takes no Worker from these.
+            +ignored_workers = ["examples/mail"]
+            @@ -19,7 +20,0 @@ secrets = ["API_KEY"]
+            -[workers.mail]
+            -path = "examples/mail"
+            -# Named in wrangler.jsonc; drop what only development needs.
+            -secrets = ["MAIL_KEY"]
+            -# No route of its source is a health path; add one that answers 200, to have every release checked.
+            -health = false
+            -"#]],
     );
     assert_eq!(world.read("examples/mail/index.js"), CODE);
     // It would be found now, and is not taken.
