@@ -91,6 +91,9 @@ pub struct Command {
     pub env_remove: Vec<String>,
     /// Names of secrets written to its standard input as one JSON object, so that none is ever in argv or on disk.
     pub secrets_on_stdin: Vec<String>,
+    /// Files written before it starts, and their texts. They hold no secrets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<PathBuf, String>,
 }
 
 /// One call to the Cloudflare REST API.
@@ -122,6 +125,7 @@ impl Command {
             secret_env: Vec::new(),
             env_remove: Vec::new(),
             secrets_on_stdin: Vec::new(),
+            files: BTreeMap::new(),
         }
     }
 

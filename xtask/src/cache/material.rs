@@ -142,6 +142,10 @@ fn command_material(hash: &mut Material, command: &Command, roots: &Roots) {
             hash.text(kind, name);
         }
     }
+    for (path, text) in &command.files {
+        hash.text("file", &roots.strip(&path.to_string_lossy()));
+        hash.text("text", &roots.strip(text));
+    }
 }
 
 /// A program of the repo by its path, any other by its name: where it is installed says nothing about what it is.

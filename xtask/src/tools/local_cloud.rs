@@ -108,6 +108,7 @@ pub fn serve_command(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Resul
         // It lives on: no secret of this run belongs into its environment.
         env_remove: secret,
         secrets_on_stdin: Vec::new(),
+        files: BTreeMap::new(),
     })
 }
 

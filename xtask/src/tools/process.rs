@@ -208,6 +208,7 @@ fn spawn(
     stdin: impl FnOnce(duct::Expression) -> duct::Expression,
 ) -> anyhow::Result<(duct::Handle, Receiver<Piece>)> {
     let program = find(command, env)?;
+    write_files(command)?;
     let (stdout_reader, stdout_writer) = std::io::pipe().context("failed to make a pipe")?;
     let (stderr_reader, stderr_writer) = std::io::pipe().context("failed to make a pipe")?;
     let expression = duct::cmd(program, &command.argv)
@@ -261,6 +262,16 @@ fn find(command: &Command, env: &Env) -> anyhow::Result<PathBuf> {
         };
         Fail::setup(format!("cannot run `{}`", command.display)).why(why).fix(fix).into()
     })
+}
+
+fn write_files(command: &Command) -> anyhow::Result<()> {
+    for (path, text) in &command.files {
+        let folder = path.parent().unwrap_or(path);
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(path, text))
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// What the program sees: our environment without the secrets, then its own settings and the secrets it may see.

@@ -1,20 +1,27 @@
 //! The only module that knows wrangler's flags, its environment and its ND-JSON output.
 
+mod env_files;
+mod installed;
 mod own_build;
+mod results;
+pub mod variables;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use crate::error::Fail;
+use crate::env::Env;
 use crate::plan::Command;
 use crate::tools::node;
-use crate::tools::node_modules::{self, Installed};
+use crate::tools::node_modules;
 use crate::workspace::{Worker, Workspace};
 
-pub use own_build::{check_environment, own_build};
+use env_files::EnvFiles;
+use installed::{CLI, NAME, check};
+pub use installed::{installed_for, settled};
+use own_build::ENVIRONMENT_VARIABLE;
+pub use own_build::check_environment;
+pub use results::{bundle_size, failure_code, last_words, version_id};
+use variables::{Rule, VARIABLES, Value};
 
 /// Config names wrangler finds by itself.
 const DEFAULT_NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
@@ -33,6 +40,8 @@ pub struct Wrangler {
     clis: BTreeMap<PathBuf, PathBuf>,
     /// Where it is for any other folder.
     cli: PathBuf,
+    /// The `.env` files in each worker's folder.
+    env_files: BTreeMap<PathBuf, EnvFiles>,
     /// The API it is told to use. Always set: a repo's `.env` could otherwise redirect the token.
     api: String,
     account: String,
@@ -43,10 +52,10 @@ pub struct Wrangler {
 /// What a version upload needs.
 #[derive(Clone, Debug)]
 pub struct Upload<'a> {
-    /// The worker's short name, for the result file.
-    pub worker: &'a str,
-    /// The folder it runs in.
-    pub dir: &'a Path,
+    /// The worker.
+    pub worker: &'a Worker,
+    /// What the files of this call are named after.
+    pub label: &'a str,
     /// The derived config.
     pub config: &'a Path,
     /// The release id.
@@ -88,6 +97,9 @@ impl Wrangler {
                 .map(|folder| (folder.to_owned(), cli(folder)))
                 .collect(),
             cli: cli(root),
+            env_files: folders
+                .map(|folder| (folder.to_owned(), EnvFiles::read(folder)))
+                .collect(),
             api: api.to_owned(),
             account: account.to_owned(),
             state: root.join(".xtask"),
@@ -111,13 +123,12 @@ impl Wrangler {
                 worker.config_path.display().to_string(),
             ]);
         }
-        if let Some(env) = &worker.env_name {
-            argv.extend(["--env".to_owned(), env.clone()]);
-        } else if !worker.config.environments.is_empty() {
-            // Named environments and no choice: wrangler warns unless told that the top level is meant.
-            argv.push("--env=".to_owned());
-        }
-        let mut command = self.command(&worker.name, "bundle", &worker.dir, argv);
+        // Said even when there is no choice: else `CLOUDFLARE_ENV` decides.
+        argv.push(format!(
+            "--env={}",
+            worker.env_name.as_deref().unwrap_or_default()
+        ));
+        let mut command = self.command(&Call::new(worker, "bundle", argv));
         // A dry run asks no cloud, and the worker's own build command must not see the token.
         command.secret_env.clear();
         command
@@ -129,8 +140,15 @@ impl Wrangler {
         if file != Path::new("worker-configuration.d.ts") {
             argv.insert(1, file.display().to_string());
         }
-        let mut command = self.command(&worker.name, "types", &worker.dir, argv);
+        let mut command = self.command(&Call {
+            // They decide over the types, too, and are the same for whoever made the file.
+            reads_env_files: false,
+            ..Call::new(worker, "types", argv)
+        });
         command.secret_env.clear();
+        // What a person's own call does not see, either.
+        command.env.remove(ENVIRONMENT_VARIABLE);
+        command.env_remove.push(ENVIRONMENT_VARIABLE.to_owned());
         // It writes no results.
         command.env.remove(OUTPUT_VARIABLE);
         command
@@ -155,181 +173,175 @@ impl Wrangler {
         ] {
             argv.extend([flag.to_owned(), value]);
         }
+        // The derived config holds the environment that ships, and no others.
+        argv.push("--env=".to_owned());
         // A typo in a binding must be an error, not a new database.
         argv.push("--no-experimental-provision".to_owned());
         if !upload.secrets.is_empty() {
             argv.extend(words(&["--secrets-file", "/dev/stdin"]));
         }
-        let mut command = self.command(upload.worker, step, upload.dir, argv);
+        let mut command = self.command(&Call {
+            label: upload.label,
+            ..Call::new(upload.worker, step, argv)
+        });
         command.secrets_on_stdin.clone_from(&upload.secrets);
         command
     }
 
-    fn command(&self, worker: &str, step: &str, dir: &Path, argv: Vec<String>) -> Command {
-        let results = self
-            .state
-            .join("wrangler")
-            .join(format!("{worker}-{step}.ndjson"));
-        let display = format!("wrangler {}", argv.join(" "));
-        let env = BTreeMap::from(
-            [
-                ("CI", "true".to_owned()),
-                ("CLOUDFLARE_API_BASE_URL", self.api.clone()),
-                ("CLOUDFLARE_ACCOUNT_ID", self.account.clone()),
-                (node::CODE_CACHE, node::code_cache(&self.state)),
-                ("NO_COLOR", "1".to_owned()),
-                ("WRANGLER_HIDE_BANNER", "true".to_owned()),
-                ("WRANGLER_SEND_ERROR_REPORTS", "false".to_owned()),
-                ("WRANGLER_SEND_METRICS", "false".to_owned()),
-                ("WRANGLER_WRITE_LOGS", "false".to_owned()),
-                (OUTPUT_VARIABLE, results.display().to_string()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        let cli = self.clis.get(dir).unwrap_or(&self.cli);
-        Command {
-            display,
+    fn command(&self, call: &Call<'_>) -> Command {
+        let worker = call.worker;
+        let file = |end: &str| {
+            let name = format!("{}-{}.{end}", call.label, call.step);
+            self.state.join("wrangler").join(name)
+        };
+        let cli = self.clis.get(&worker.dir).unwrap_or(&self.cli);
+        let mut command = Command {
+            display: format!("wrangler {}", display(&call.argv)),
             program: self.node.display().to_string(),
             argv: std::iter::once(cli.display().to_string())
-                .chain(argv)
+                .chain(call.argv.iter().cloned())
                 .collect(),
-            cwd: dir.to_owned(),
-            env,
-            secret_env: vec!["CLOUDFLARE_API_TOKEN".to_owned()],
-            env_remove: words(&[
-                "WRANGLER_LOG_SANITIZE",
-                "WRANGLER_LOG",
-                "CLOUDFLARE_API_KEY",
-                "CLOUDFLARE_EMAIL",
-            ]),
-            secrets_on_stdin: Vec::new(),
+            ..Command::new("", &[], &worker.dir)
+        };
+        for (name, value) in [
+            (node::CODE_CACHE, node::code_cache(&self.state)),
+            ("NO_COLOR", "1".to_owned()),
+        ] {
+            command.env.insert(name.to_owned(), value);
+        }
+        self.decide_variables(worker, &file("ndjson"), &mut command);
+        if call.reads_env_files {
+            self.read_env_files(worker, file("env"), &mut command);
+        }
+        command
+    }
+
+    /// Sets and clears what could change where a version goes.
+    fn decide_variables(&self, worker: &Worker, results: &Path, command: &mut Command) {
+        for variable in VARIABLES {
+            let name = variable.name.to_owned();
+            let value = match variable.rule {
+                Rule::Keep | Rule::Unused => continue,
+                Rule::Clear => {
+                    command
+                        .env_remove
+                        .extend(variable.names().map(str::to_owned));
+                    continue;
+                }
+                Rule::Set(Value::Token) => {
+                    command.secret_env.push(name);
+                    continue;
+                }
+                Rule::Set(Value::Api) => self.api.clone(),
+                Rule::Set(Value::Account) => self.account.clone(),
+                Rule::Set(Value::Environment) => worker.env_name.clone().unwrap_or_default(),
+                Rule::Set(Value::Script) => worker.config.name.clone(),
+                Rule::Set(Value::Region) => {
+                    let region = worker.config.raw["compliance_region"].as_str();
+                    region.unwrap_or("public").to_owned()
+                }
+                Rule::Set(Value::Results) => results.display().to_string(),
+                Rule::Set(Value::Text(text)) => text.to_owned(),
+            };
+            command.env.insert(name, value);
+        }
+    }
+
+    /// Has wrangler read the `.env` files of the environment that ships: its code may be built with what they set. What
+    /// they set of the variables above is taken back by one more file.
+    fn read_env_files(&self, worker: &Worker, own: PathBuf, command: &mut Command) {
+        let Some(files) = self.env_files.get(&worker.dir) else {
+            return;
+        };
+        let environment = worker.env_name.as_deref();
+        let taken_back = files.taken_back(environment);
+        if taken_back.is_none() && environment.is_none() {
+            return;
+        }
+        let mut paths: Vec<String> = files
+            .of(environment)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        if let Some(text) = taken_back {
+            paths.push(own.display().to_string());
+            command.files.insert(own, text);
+        }
+        let flags = paths.iter().map(|path| format!("--env-file={path}"));
+        command.argv.extend(flags);
+    }
+
+    /// The worker's own build, when it has one, for the environment that ships.
+    pub fn own_build(&self, worker: &Worker) -> Option<Command> {
+        let files = self.env_files.get(&worker.dir);
+        let set_by_file = files.is_some_and(|files| files.mention(ENVIRONMENT_VARIABLE));
+        own_build::own_build(worker, set_by_file)
+    }
+
+    /// What the environment and `.env` files say about where versions go, other than pipeline.toml and the configs.
+    pub fn ignored<'w>(
+        &self,
+        env: &Env,
+        workers: impl Iterator<Item = &'w Worker> + Clone,
+    ) -> Vec<String> {
+        let root = self.state.parent().unwrap_or(&self.state);
+        let mut notes = Vec::new();
+        for (name, who) in variables::told() {
+            let decided = |worker: &Worker| match name {
+                ENVIRONMENT_VARIABLE => worker.env_name.clone().unwrap_or_default(),
+                _ => worker.config.name.clone(),
+            };
+            let value = env.var(name);
+            if let Some(value) = value
+                && workers.clone().any(|worker| decided(worker) != value)
+            {
+                notes.push(format!("`{name}={value}` is ignored: {who}"));
+            }
+            for worker in workers.clone() {
+                let Some(files) = self.env_files.get(&worker.dir) else {
+                    continue;
+                };
+                let environment = worker.env_name.as_deref();
+                for (_, file) in files.setting(environment, std::iter::once(name)) {
+                    let path = worker.dir.join(file);
+                    let shown = path.strip_prefix(root).unwrap_or(&path).display();
+                    notes.push(format!("`{name}` in {shown} is ignored: {who}"));
+                }
+            }
+        }
+        notes
+    }
+}
+
+/// One call of wrangler.
+struct Call<'a> {
+    worker: &'a Worker,
+    /// What its files are named after.
+    label: &'a str,
+    step: &'a str,
+    argv: Vec<String>,
+    /// False for a command that treats them as values of its own.
+    reads_env_files: bool,
+}
+
+impl<'a> Call<'a> {
+    fn new(worker: &'a Worker, step: &'a str, argv: Vec<String>) -> Call<'a> {
+        Call {
+            worker,
+            label: &worker.name,
+            step,
+            argv,
+            reads_env_files: true,
         }
     }
 }
 
-/// Its name on npm.
-const NAME: &str = "wrangler";
-/// Its program file, in its package.
-const CLI: &str = "wrangler-dist/cli.js";
-
-/// The installed wrangler that `folder` gets: the nearest one between it and the root, else the newest that any of the
-/// other folders has.
-pub fn installed_for<'a>(
-    root: &Path,
-    folders: impl Iterator<Item = &'a Path>,
-    folder: &Path,
-) -> Option<Installed> {
-    node_modules::installed(root, folder, NAME).or_else(|| {
-        folders
-            .filter_map(|other| node_modules::installed(root, other, NAME))
-            .max_by_key(Installed::numbers)
-    })
-}
-
-/// A command that was planned before the packages were installed: package managers differ in where they put wrangler.
-pub fn settled<'a>(root: &Path, command: &'a Command) -> Cow<'a, Command> {
-    let planned = command.argv.first().map(Path::new);
-    let missing = planned.is_some_and(|cli| {
-        cli.ends_with(Path::new("node_modules").join(NAME).join(CLI)) && !cli.is_file()
-    });
-    match node_modules::installed(root, &command.cwd, NAME).filter(|_| missing) {
-        None => Cow::Borrowed(command),
-        Some(installed) => {
-            let mut command = command.clone();
-            command.argv[0] = installed.dir.join(CLI).display().to_string();
-            Cow::Owned(command)
-        }
-    }
-}
-
-fn check(root: &Path, folder: &Path, installed: Option<Installed>) -> Result<(), Fail> {
-    let shown = |path: &Path| match path.strip_prefix(root) {
-        Ok(inside) if !inside.as_os_str().is_empty() => inside.display().to_string(),
-        _ => "the repo's root".to_owned(),
-    };
-    let Some(installed) = installed else {
-        return Err(Fail::setup("wrangler is not installed")
-            .why(format!(
-                "no `node_modules/{NAME}` from {} up to the root of the repo",
-                shown(folder)
-            ))
-            .fix("cargo xtask install   (installs what the lock files say)")
-            .fix(
-                "or add it first, where no package.json names it: npm install --save-dev wrangler",
-            ));
-    };
-    if installed.numbers() < VERSION_MIN {
-        let [major, minor, patch] = VERSION_MIN;
-        return Err(Fail::setup(format!("wrangler {} is too old", installed.version))
-            .why(format!("{} has it; the pipeline needs {major}.{minor}.{patch} or newer, which uploads secrets together with the code", shown(folder)))
-            .fix("npm install --save-dev wrangler@latest   (or the same with pnpm, yarn or bun)"));
-    }
-    Ok(())
-}
-
-/// The version id an upload made, from the result file's text: present only when the upload really happened
-/// (a dry run and a `--strict` stop write the same entry without one).
-pub fn version_id(results: &str) -> Option<String> {
-    entries(results)
-        .filter(|entry| matches!(entry["type"].as_str(), Some("version-upload" | "deploy")))
-        .find_map(|entry| entry["version_id"].as_str().map(str::to_owned))
-}
-
-/// Bundle sizes in bytes, raw and gzipped, when the result file tells them.
-pub fn bundle_size(results: &str) -> Option<(u64, u64)> {
-    entries(results).find_map(|entry| {
-        let size = &entry["bundle_size"];
-        Some((size["raw_bytes"].as_u64()?, size["gzip_bytes"].as_u64()?))
-    })
-}
-
-/// The last lines of what wrangler said, without what it says whatever happened: that uploads over the API are
-/// overwritten (the placeholder was one), where to report bugs, where its log is.
-pub fn last_words(said: &str, lines: usize) -> String {
-    const NOISE: [&str; 4] = [
-        "You are about to upload a Worker that was last updated via the script API",
-        "Edits that have been made via the script API",
-        "If you think this is a bug",
-        "Logs were written to",
-    ];
-    let kept: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !NOISE.iter().any(|noise| line.contains(noise)))
-        .collect();
-    kept[kept.len().saturating_sub(lines)..].join("\n")
-}
-
-/// Cloudflare's error code of a failed command, when it names one.
-pub fn failure_code(results: &str) -> Option<i64> {
-    entries(results)
-        .filter(|entry| entry["type"] == "command-failed")
-        .find_map(|entry| entry["code"].as_i64())
-}
-
-fn entries(results: &str) -> impl Iterator<Item = Value> + '_ {
-    results
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
+/// The arguments as a person would type them: no environment is named where the top level ships.
+fn display(argv: &[String]) -> String {
+    let shown = argv.iter().filter(|word| *word != "--env=");
+    shown.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_upload_counts_only_with_a_version_id() {
-        let dry = r#"{"type":"wrangler-session","version":1}
-{"type":"version-upload","version":1,"version_id":null,"bundle_size":{"raw_bytes":138,"gzip_bytes":136}}"#;
-        assert_eq!(version_id(dry), None);
-        assert_eq!(bundle_size(dry), Some((138, 136)));
-        assert_eq!(
-            version_id(&dry.replace("null", "\"v1\"")),
-            Some("v1".to_owned())
-        );
-        assert_eq!(version_id("half a li"), None);
-    }
 }

@@ -38,6 +38,7 @@ fn command(id: &str) -> Step {
         secret_env: Vec::new(),
         env_remove: Vec::new(),
         secrets_on_stdin: Vec::new(),
+        files: Default::default(),
     };
     Step::new("group", id, format!("do {id}"), Action::Command(command))
 }

@@ -29,6 +29,7 @@ mod rollback;
 mod secrets;
 mod secrets_verb;
 mod shapes;
+mod ships;
 mod signals;
 mod status;
 mod support;

@@ -237,8 +237,8 @@ fn named_environments_whose_bindings_are_not_inherited() {
         2. install (up to 2 attempts)
         $ bun install --frozen-lockfile --ignore-scripts
         $ bun audit --json
-        $ wrangler deploy --dry-run --outdir [repo]/.xtask/build/shop --env production
-        $ wrangler deploy --dry-run --outdir [repo]/.xtask/build/stock --env production
+        $ wrangler deploy --dry-run --outdir [repo]/.xtask/build/shop --env=production
+        $ wrangler deploy --dry-run --outdir [repo]/.xtask/build/stock --env=production
         $ apply the SQL files of shop to an empty database"#]])
     .deploy(expect!["address stock, build shop, build stock, create shop, create stock, migration 0001_shop.sql, observability shop, observability stock, promote shop, promote stock, routes shop, stage shop, stage stock, upload shop, upload stock, verify shop, verify stock, workers.dev address stock"]);
 }

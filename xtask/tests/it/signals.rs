@@ -53,6 +53,7 @@ fn run_as_child(script: &str) -> ! {
             secret_env: Vec::new(),
             env_remove: Vec::new(),
             secrets_on_stdin: Vec::new(),
+            files: BTreeMap::new(),
         })
     };
     let mut plan = Plan::new("test");

@@ -18,6 +18,7 @@ pub(in crate::report) fn sample_plan() -> Plan {
         secret_env: vec!["CLOUDFLARE_API_TOKEN".to_owned()],
         env_remove: Vec::new(),
         secrets_on_stdin: Vec::new(),
+        files: BTreeMap::new(),
     };
     let upload = Step::new(
         "stage",

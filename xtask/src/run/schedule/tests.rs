@@ -16,6 +16,7 @@ fn program(id: &str) -> Step {
         secret_env: Vec::new(),
         env_remove: Vec::new(),
         secrets_on_stdin: Vec::new(),
+        files: Default::default(),
     };
     Step::new("group", id, format!("run {id}"), Action::Command(command))
 }

@@ -44,7 +44,7 @@ impl Release<'_> {
         for part in &self.parts {
             let name = part.name();
             let mut earlier = Vec::new();
-            if let Some(build) = wrangler::own_build(part.worker) {
+            if let Some(build) = self.wrangler.own_build(part.worker) {
                 let id = format!("run the build of {name}");
                 plan.push(
                     Step::new("build", &id, &id, Action::Command(build))

@@ -71,6 +71,7 @@ impl<'a> Release<'a> {
         // Looked for first: without it nothing can be shipped, and nothing must be changed.
         let cloud = &target.cloudflare;
         let wrangler = Wrangler::find(workspace, cloud.base(), cloud.account())?;
+        let ignored = wrangler.ignored(&ctx.env, workspace.workers.iter());
         let mut databases = Vec::new();
         for database in &workspace.pipeline.databases {
             let files = migrations::gather(&workspace.root, database)?;
@@ -102,7 +103,7 @@ impl<'a> Release<'a> {
             migrated: Done::default(),
             recorded: false,
             warnings: workspace.warnings.clone(),
-            notes: BTreeSet::new(),
+            notes: ignored.into_iter().collect(),
             wrangler,
             watch: None,
             seen: Seen::default(),

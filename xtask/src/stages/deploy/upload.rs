@@ -189,8 +189,8 @@ impl Release<'_> {
         Ok(command(
             &self.wrangler,
             &Upload {
-                worker: part.name(),
-                dir: &part.worker.dir,
+                worker: part.worker,
+                label: part.name(),
                 config: &config,
                 tag: &self.id,
                 message: &message,

@@ -73,6 +73,7 @@ impl<'a> Making<'a> {
     ) -> anyhow::Result<Making<'a>> {
         let cloud = &target.cloudflare;
         let wrangler = Wrangler::find(twin, cloud.base(), cloud.account())?;
+        let ignored = wrangler.ignored(&ctx.env, source.workers.iter());
         let mut files = Vec::new();
         for database in &source.pipeline.databases {
             let read = migrations::gather(&source.root, database)?;
@@ -103,7 +104,7 @@ impl<'a> Making<'a> {
             levels: levels.iter().map(level).collect(),
             outcome: None,
             warnings: source.warnings.clone(),
-            notes: BTreeSet::new(),
+            notes: ignored.into_iter().collect(),
             started: SystemTime::now(),
             wrangler,
         };

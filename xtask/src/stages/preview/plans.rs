@@ -12,7 +12,7 @@ use crate::stages::preview::STAGE;
 use crate::stages::preview::found::Found;
 use crate::stages::preview::piece::Piece;
 use crate::tools::cloudflare::{Cloudflare, encode};
-use crate::tools::wrangler::{self, Wrangler};
+use crate::tools::wrangler::Wrangler;
 use crate::workspace::Workspace;
 
 /// Runs the workers' own builds and bundles each into a folder below `into`.
@@ -21,7 +21,7 @@ pub fn build(wrangler: &Wrangler, pieces: &[Piece<'_>], into: &Path, timeout: Du
     for piece in pieces {
         let name = piece.name();
         let mut earlier = Vec::new();
-        if let Some(build) = wrangler::own_build(piece.worker) {
+        if let Some(build) = wrangler.own_build(piece.worker) {
             let id = format!("run the build of {name}");
             plan.push(
                 Step::new("build", &id, &id, Action::Command(build))

@@ -343,8 +343,8 @@ impl Making<'_> {
                 .join("wrangler.json");
             self.write(&path, &serde_json::to_string_pretty(&config)?)?;
             let command = self.wrangler.upload_version(&Upload {
-                worker: &format!("{}-{}", piece.name(), self.subject.key.suffix()),
-                dir: &piece.worker.dir,
+                worker: piece.worker,
+                label: &format!("{}-{}", piece.name(), self.subject.key.suffix()),
                 config: &path,
                 tag: &self.release,
                 message: &piece.message(&self.subject.commit),

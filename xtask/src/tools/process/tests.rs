@@ -21,6 +21,7 @@ fn sh(script: &str) -> Command {
         secret_env: Vec::new(),
         env_remove: Vec::new(),
         secrets_on_stdin: Vec::new(),
+        files: BTreeMap::new(),
     }
 }
 

@@ -10,23 +10,32 @@ use crate::workspace::Worker;
 
 /// The variable that names an environment. wrangler's own tools build the environment it names: the Vite plugin's generated
 /// config holds that one alone, and no `--env` changes it afterwards.
-const ENVIRONMENT_VARIABLE: &str = "CLOUDFLARE_ENV";
+pub(super) const ENVIRONMENT_VARIABLE: &str = "CLOUDFLARE_ENV";
 
-/// The worker's own build, when it has one, for the environment that ships.
-pub fn own_build(worker: &Worker) -> Option<Command> {
+/// The worker's own build, when it has one, for the environment that ships. `set_by_file`: a `.env` file of the worker names
+/// an environment, and tools read it where the variable is not set.
+pub(super) fn own_build(worker: &Worker, set_by_file: bool) -> Option<Command> {
     let line = worker.build.as_ref()?;
     let mut command = Command::shell(line, &worker.dir);
-    if let Some(env) = &worker.env_name {
-        command.display = format!("{ENVIRONMENT_VARIABLE}={env} {line}");
-        let variable = (ENVIRONMENT_VARIABLE.to_owned(), env.clone());
-        command.env.extend([variable]);
+    let name = ENVIRONMENT_VARIABLE.to_owned();
+    match &worker.env_name {
+        Some(env) => {
+            command.display = format!("{name}={env} {line}");
+            command.env.insert(name, env.clone());
+        }
+        None if set_by_file => {
+            command.env.insert(name, String::new());
+        }
+        None => command.env_remove.push(name),
     }
     Some(command)
 }
 
 /// Refuses a config that a build generated for another environment than the one that ships: wrangler would upload that one.
 pub fn check_environment(worker: &Worker, generated: &Value, path: &Path) -> Result<(), Fail> {
+    // An empty name is the top level's.
     let built = generated["targetEnvironment"].as_str();
+    let built = built.filter(|name| !name.is_empty());
     let ships = worker.env_name.as_deref();
     let defined = generated["definedEnvironments"].as_array();
     // A tool that knows of no environments has none to choose from.
@@ -78,14 +87,14 @@ mod tests {
 
     #[test]
     fn a_build_is_told_the_environment_that_ships() {
-        let build = own_build(&worker(Some("production"))).unwrap();
+        let build = own_build(&worker(Some("production")), true).unwrap();
         assert_eq!(build.display, "CLOUDFLARE_ENV=production npm run build");
         assert_eq!(build.env["CLOUDFLARE_ENV"], "production");
-        let build = own_build(&worker(None)).unwrap();
-        assert_eq!(
-            (build.display.as_str(), build.env.len()),
-            ("npm run build", 0)
-        );
+        let build = own_build(&worker(None), false).unwrap();
+        assert_eq!(build.display, "npm run build");
+        assert_eq!(build.env_remove, ["CLOUDFLARE_ENV"]);
+        let build = own_build(&worker(None), true).unwrap();
+        assert_eq!(build.env["CLOUDFLARE_ENV"], "");
     }
 
     #[track_caller]
@@ -104,6 +113,8 @@ mod tests {
         let top = json!({"definedEnvironments": defined});
         let qa = json!({"definedEnvironments": defined, "targetEnvironment": "qa"});
         check(None, &top, &expect![["it ships"]]);
+        let empty = json!({"definedEnvironments": defined, "targetEnvironment": ""});
+        check(None, &empty, &expect![["it ships"]]);
         check(Some("qa"), &qa, &expect![["it ships"]]);
         // A tool that has never heard of environments.
         check(Some("qa"), &json!({}), &expect![["it ships"]]);

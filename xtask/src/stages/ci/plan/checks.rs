@@ -7,7 +7,6 @@ use crate::plan::{Action, Command, Step};
 use crate::stages::ci::facts::{Checks, JUDGES};
 use crate::stages::ci::packages::Parts;
 use crate::stages::install;
-use crate::tools::wrangler;
 
 /// `wrangler types --check`, where a types file is committed.
 pub(super) fn types(ci: &mut CiPlan, material: &Material<'_>, checks: &Checks<'_>) {
@@ -103,7 +102,7 @@ pub(super) fn parts(
 pub(super) fn build(ci: &mut CiPlan, material: &Material<'_>, checks: &Checks<'_>) {
     let name = &checks.worker.name;
     let mut needs = installed(material, checks);
-    if let Some(command) = wrangler::own_build(checks.worker) {
+    if let Some(command) = material.wrangler.own_build(checks.worker) {
         let id = format!("run the build of {name}");
         let step = Step::new("build", &id, &id, Action::Command(command))
             .worker(name)
