@@ -41,6 +41,9 @@ pub struct Files {
     pub migrations: Vec<SqlFile>,
     /// `seed.sql`.
     pub seed: Option<SqlFile>,
+    /// Migrations that another database has applied, production's for its preview: their order is settled, whatever they
+    /// are called.
+    pub history: BTreeSet<String>,
 }
 
 /// What a database says it has.
@@ -99,11 +102,16 @@ pub fn gather(root: &Path, database: &crate::config::Database) -> anyhow::Result
         let path = entry
             .with_context(|| format!("failed to read {}", folder.display()))?
             .path();
-        if path.extension().is_some_and(|extension| extension == "sql") {
+        // A baseline or a seed may lie in the folder of the migrations without being one.
+        let other = [&database.schema, &database.seed]
+            .into_iter()
+            .flatten()
+            .any(|other| root.join(other) == path);
+        if !other && path.extension().is_some_and(|extension| extension == "sql") {
             migrations.push(read(root, &path)?);
         }
     }
-    migrations.sort_by(|a, b| (number(&a.name), &a.name).cmp(&(number(&b.name), &b.name)));
+    migrations.sort_by(|a, b| order(&a.name).cmp(&order(&b.name)));
     let optional = |path: &Option<std::path::PathBuf>| {
         path.as_ref()
             .map(|path| read(root, &root.join(path)))
@@ -113,6 +121,7 @@ pub fn gather(root: &Path, database: &crate::config::Database) -> anyhow::Result
         baseline: optional(&database.schema)?,
         migrations,
         seed: optional(&database.seed)?,
+        history: BTreeSet::new(),
     })
 }
 
@@ -197,7 +206,7 @@ pub fn pending(
     release: &str,
     now: SystemTime,
 ) -> Result<Vec<Apply>, Fail> {
-    refuse(&files.migrations, ledger)?;
+    refuse(files, ledger)?;
     if ledger.predates() && !(files.migrations.is_empty() && files.baseline.is_none()) {
         return Err(Fail::setup("the database has tables, but no ledger of migrations")
             .why("which of the files it has had already nobody can tell: applying them again may fail half-way")
@@ -254,29 +263,20 @@ fn apply(kind: &'static str, file: &SqlFile, release: &str, stamp: &str) -> Appl
     }
 }
 
-fn refuse(files: &[SqlFile], ledger: &Ledger) -> Result<(), Fail> {
-    let mut by_number: BTreeMap<u64, &str> = BTreeMap::new();
-    for file in files {
-        let Some(number) = number(&file.name) else {
-            return Err(
-                Fail::setup(format!("the migration `{}` has no number", file.name))
-                    .why("migrations are applied in the order of the number their name starts with")
-                    .fix("rename it to NNNN_name.sql, or move it out of the migrations folder"),
-            );
-        };
-        if let Some(other) = by_number.insert(number, &file.name) {
-            return Err(
-                Fail::setup(format!("two migrations have the number {number}"))
-                    .why(format!(
-                        "`{other}` and `{}`: their order would be a guess",
-                        file.name
-                    ))
-                    .fix("give the newer one the next free number"),
-            );
-        }
-    }
+fn refuse(all: &Files, ledger: &Ledger) -> Result<(), Fail> {
+    let other = [&all.baseline, &all.seed];
+    let is_other = |name: &str| {
+        other
+            .iter()
+            .any(|file| file.as_ref().is_some_and(|file| file.name == name))
+    };
+    let files = &all.migrations;
+    refuse_doubtful_names(all, ledger)?;
     for name in &ledger.applied {
         let Some(file) = files.iter().find(|file| file.name == *name) else {
+            if is_other(name) {
+                continue;
+            }
             return Err(Fail::setup(format!("the applied migration `{name}` is missing"))
                 .why("the database has it, the repo does not: this checkout is too old, or the file was deleted")
                 .fix("git pull   (or restore the file from git history)"));
@@ -292,9 +292,10 @@ fn refuse(files: &[SqlFile], ledger: &Ledger) -> Result<(), Fail> {
         }
     }
     let newest_applied = ledger.applied.iter().filter_map(|name| number(name)).max();
-    let late = files
-        .iter()
-        .find(|file| !ledger.applied.contains(&file.name) && number(&file.name) < newest_applied);
+    let late = files.iter().find(|file| {
+        !ledger.applied.contains(&file.name)
+            && number(&file.name).is_some_and(|number| Some(number) < newest_applied)
+    });
     if let Some(file) = late {
         return Err(Fail::setup(format!(
             "the new migration `{}` is numbered before an applied one",
@@ -307,6 +308,62 @@ fn refuse(files: &[SqlFile], ledger: &Ledger) -> Result<(), Fail> {
         .fix("give it the next free number"));
     }
     Ok(())
+}
+
+/// Refuses a new file whose name leaves its place in doubt. Files that are settled keep the place they have.
+fn refuse_doubtful_names(files: &Files, ledger: &Ledger) -> Result<(), Fail> {
+    let is_settled = |name: &str| {
+        files.history.contains(name) || ledger.applied.iter().any(|applied| applied == name)
+    };
+    let mut by_number: BTreeMap<u64, &str> = BTreeMap::new();
+    for file in &files.migrations {
+        let Some(number) = number(&file.name) else {
+            if is_settled(&file.name) {
+                continue;
+            }
+            return Err(
+                Fail::setup(format!("the migration `{}` has no number", file.name))
+                    .why("migrations are applied in the order of the number their name starts with")
+                    .fix("rename it to NNNN_name.sql, or move it out of the migrations folder"),
+            );
+        };
+        if let Some(other) = by_number.insert(number, &file.name)
+            && !(is_settled(other) && is_settled(&file.name))
+        {
+            return Err(
+                Fail::setup(format!("two migrations have the number {number}"))
+                    .why(format!(
+                        "`{other}` and `{}`: their order would be a guess",
+                        file.name
+                    ))
+                    .fix("give the newer one the next free number"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Pairs of settled files with one number: their order is wrangler's, by name.
+pub fn shared_numbers(files: &Files) -> Vec<String> {
+    let pairs = files.migrations.windows(2);
+    let shared = pairs.filter(|pair| {
+        let first = number(&pair[0].name);
+        first.is_some() && first == number(&pair[1].name)
+    });
+    shared
+        .map(|pair| {
+            format!(
+                "`{}` and `{}` have one number: they are applied in the order of their names",
+                pair[0].path, pair[1].name
+            )
+        })
+        .collect()
+}
+
+/// What migrations are sorted by, as wrangler does: the number, files without one last, then the name.
+pub fn order(name: &str) -> (bool, u64, &str) {
+    let number = number(name);
+    (number.is_none(), number.unwrap_or(0), name)
 }
 
 /// The number a file's name starts with.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Files, Ledger, SqlFile, number};
+use super::{Files, Ledger, SqlFile, number, order};
 
 /// What is true of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,11 +81,16 @@ pub fn status(files: &Files, ledger: &Ledger) -> Vec<Row> {
     }
     let mut migrations = migrations(files, ledger);
     for name in &ledger.applied {
-        if !files.migrations.iter().any(|file| file.name == *name) {
+        let mut known = files
+            .migrations
+            .iter()
+            .chain(&files.baseline)
+            .chain(&files.seed);
+        if !known.any(|file| file.name == *name) {
             migrations.push((name.clone(), State::Missing));
         }
     }
-    migrations.sort_by(|(a, _), (b, _)| (number(a), a).cmp(&(number(b), b)));
+    migrations.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
     rows.extend(migrations.into_iter().map(|(name, state)| Row {
         by: by(&name),
         kind: "migration",

@@ -34,6 +34,7 @@ fn check(migrations: &[(&str, &str)], applied: &[(&str, &str)], expect: Expect) 
             .map(|(name, sql)| file(name, sql))
             .collect(),
         seed: Some(file("seed.sql", "INSERT INTO a VALUES (1)")),
+        history: BTreeSet::new(),
     };
     let text = match pending(&files, &ledger(applied), "r1", SystemTime::UNIX_EPOCH) {
         Ok(todo) => todo
@@ -67,10 +68,7 @@ fn only_what_is_new_is_applied() {
             ("0001_a.sql", "1"),
             ("seed.sql", "INSERT INTO a VALUES (1)"),
         ],
-        expect![[r#"
-        the applied migration `seed.sql` is missing
-          why: the database has it, the repo does not: this checkout is too old, or the file was deleted
-          fix: git pull   (or restore the file from git history)"#]],
+        expect!["migration 0002_b.sql"],
     );
     check(
         &[("0001_a.sql", "1"), ("0002_b.sql", "2")],
@@ -130,4 +128,93 @@ fn a_file_and_its_ledger_rows_are_one_request() {
         "SELECT 1 -- end\n;\nINSERT INTO \"d1_migrations\" (name) VALUES ('0001_it''s.sql');"
     ));
     assert!(request.contains("INSERT INTO xtask_migrations"));
+}
+
+#[test]
+fn what_the_ledger_has_is_history_whatever_it_is_called() {
+    // Two with one number, and files without one, all applied by wrangler: the next file ships.
+    check(
+        &[
+            ("0009-a.sql", "1"),
+            ("0009-b.sql", "2"),
+            ("0010_new.sql", "3"),
+            ("demo_data.sql", "4"),
+        ],
+        &[
+            ("0009-a.sql", "1"),
+            ("0009-b.sql", "2"),
+            ("demo_data.sql", "4"),
+        ],
+        expect![[r#"
+            migration 0010_new.sql
+            seed seed.sql"#]],
+    );
+    // A third one with the number is new.
+    check(
+        &[
+            ("0009-a.sql", "1"),
+            ("0009-b.sql", "2"),
+            ("0009-c.sql", "3"),
+        ],
+        &[("0009-a.sql", "1"), ("0009-b.sql", "2")],
+        expect![[r#"
+            two migrations have the number 9
+              why: `0009-b.sql` and `0009-c.sql`: their order would be a guess
+              fix: give the newer one the next free number"#]],
+    );
+    // An edit of a file without a number is an edit.
+    check(
+        &[("demo_data.sql", "edited")],
+        &[("demo_data.sql", "4")],
+        expect![[r#"
+            the applied migration `demo_data.sql` was edited
+              why: its content differs from what the database's ledger says was applied
+              fix: restore the file from git history, and put the change into a new migration"#]],
+    );
+}
+
+#[test]
+fn a_copy_takes_the_order_of_what_it_copies() {
+    let files = Files {
+        migrations: vec![file("0001_a.sql", "1"), file("demo_data.sql", "2")],
+        ..Files::default()
+    };
+    let names = |files: &Files| -> Result<Vec<String>, String> {
+        let todo = pending(files, &Ledger::default(), "r1", SystemTime::UNIX_EPOCH);
+        let todo = todo.map_err(|fail| fail.what)?;
+        Ok(todo.into_iter().map(|apply| apply.name).collect())
+    };
+    assert!(names(&files).is_err());
+    let copied = Files {
+        history: ["0001_a.sql", "demo_data.sql"].map(str::to_owned).into(),
+        ..files
+    };
+    assert_eq!(
+        names(&copied),
+        Ok(vec!["0001_a.sql".to_owned(), "demo_data.sql".to_owned()])
+    );
+}
+
+#[test]
+fn a_baseline_in_the_folder_is_no_migration() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        std::fs::create_dir_all(folder.path().join("m")).unwrap();
+        std::fs::write(folder.path().join("m").join(name), "SELECT 1").unwrap();
+    };
+    for name in ["0001_a.sql", "schema.sql", "seed.sql", "b.sql"] {
+        write(name);
+    }
+    let database = crate::config::Database {
+        name: "shop".into(),
+        id: None,
+        migrations: folder.path().join("m"),
+        schema: Some(folder.path().join("m/schema.sql")),
+        seed: Some(folder.path().join("m/seed.sql")),
+        bound_by: Vec::new(),
+        at: crate::config::source::Place::default(),
+    };
+    let files = gather(folder.path(), &database).unwrap();
+    let names: Vec<&str> = files.migrations.iter().map(|file| &*file.name).collect();
+    assert_eq!(names, ["0001_a.sql", "b.sql"]);
 }

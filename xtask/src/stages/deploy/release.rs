@@ -173,6 +173,11 @@ impl<'a> Release<'a> {
             if self.target.reachable {
                 migrations::pending(files, &ledger, &self.id, SystemTime::now())?;
             }
+            for shared in migrations::shared_numbers(files) {
+                if !self.warnings.contains(&shared) {
+                    self.warnings.push(shared);
+                }
+            }
             self.ledgers.push(ledger);
         }
         Ok(())

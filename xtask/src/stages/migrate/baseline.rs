@@ -88,6 +88,7 @@ fn compare(
         baseline: subject.files.baseline.clone(),
         migrations: migrations.collect(),
         seed: None,
+        history: ledger.applied.iter().cloned().collect(),
     };
     let todo = migrations::pending(&files, &Ledger::default(), &run.id, SystemTime::now())?;
     if todo.is_empty() {

@@ -3,7 +3,7 @@
 use super::{STAGE, Subject};
 use crate::error::Exit;
 use crate::ledger::migrations::status::{Row, State, status as rows_of};
-use crate::ledger::migrations::{Ledger, read_ledger};
+use crate::ledger::migrations::{Ledger, read_ledger, shared_numbers};
 use crate::report::{Report, Table};
 use crate::target::Target;
 
@@ -27,6 +27,9 @@ pub(super) fn status(target: &Target, subjects: &[Subject]) -> anyhow::Result<Re
                 subject.database.name
             ));
             report.fail(Exit::Check as u8);
+        }
+        for shared in shared_numbers(&subject.files) {
+            report.warn(shared);
         }
         for row in rows.iter().filter(|row| row.state.is_wrong()) {
             report.warn(explanation(row));

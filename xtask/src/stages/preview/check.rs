@@ -151,14 +151,16 @@ impl Making<'_> {
     }
 
     /// What a deploy of this commit would apply to production's databases.
-    fn migrations_on_deploy(&self) -> anyhow::Result<Vec<String>> {
+    fn migrations_on_deploy(&mut self) -> anyhow::Result<Vec<String>> {
         let mut names = Vec::new();
         if !self.target.reachable {
             return Ok(names);
         }
-        for (database, (id, files)) in self.source.pipeline.databases.iter().zip(&self.files) {
+        let databases = self.source.pipeline.databases.iter();
+        for (database, (id, files)) in databases.zip(&mut self.files) {
             let production = Database::new(&self.target.cloudflare, &database.name, id);
             let ledger = migrations::read_ledger(&production)?;
+            files.history = ledger.applied.iter().cloned().collect();
             match migrations::pending(files, &ledger, &self.release, self.started) {
                 Ok(todo) => names.extend(
                     todo.into_iter()

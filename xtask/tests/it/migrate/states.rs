@@ -95,12 +95,12 @@ fn everything_wrong_is_told(world: &World) {
         &agree(world, 1),
         &[
             ("schema.sql", "applied"),
-            ("nothing.sql", "no number"),
             ("0001_tags.sql", "applied"),
             ("0002_late.sql", "out of order"),
             ("0003_c.sql", "missing"),
             ("0004_d.sql", "duplicate number"),
             ("0004_twin.sql", "duplicate number"),
+            ("nothing.sql", "no number"),
             ("seed.sql", "applied"),
         ],
     );
