@@ -104,10 +104,9 @@ fn twin(database: &Database) -> anyhow::Result<Option<Database>> {
     Ok(id.map(|id| Database::new(&database.cloud, &name, id)))
 }
 
-/// Short, as names of databases have to be; the id tells whose it is.
+/// The whole id: two databases may agree in its first characters.
 fn twin_name(database: &Database) -> String {
-    let id = database.id.get(..8).unwrap_or(&database.id);
-    format!("xtask-aside-{id}")
+    format!("xtask-aside-{}", database.id)
 }
 
 /// What an interrupted restore left aside.

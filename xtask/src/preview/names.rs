@@ -87,10 +87,19 @@ pub fn resource(base: &str, key: Key) -> String {
     shortened(kept.trim_start_matches('-'), key)
 }
 
-/// The title of a preview's KV namespace, which production's id tells: configs know no title.
-pub fn namespace(project: &str, id: &str, key: Key) -> String {
+/// The title of a preview's KV namespace, made from production's id: configs know no title. `others` are the ids it must be
+/// told apart from: one that begins alike makes the title longer.
+pub fn namespace<'i>(
+    project: &str,
+    id: &str,
+    key: Key,
+    others: impl IntoIterator<Item = &'i str>,
+) -> String {
     let short: String = id.chars().take(8).collect();
-    resource(&format!("{project}-kv-{short}"), key)
+    let mut others = others.into_iter();
+    let alike = others.any(|other| other != id && other.starts_with(&short));
+    let shown = if alike { id } else { &short };
+    resource(&format!("{project}-kv-{shown}"), key)
 }
 
 /// Which preview a name belongs to, by its end; `None` for every other name. Not a proof: see [`is_ours`].

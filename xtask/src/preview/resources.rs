@@ -26,7 +26,13 @@ impl Resources {
         key: Key,
     ) -> Resources {
         let mut all = Resources::default();
-        for config in configs {
+        let configs: Vec<&Value> = configs.into_iter().collect();
+        let ids: Vec<&str> = configs
+            .iter()
+            .flat_map(|config| list(config, "kv_namespaces"))
+            .filter_map(|entry| text(entry, "id"))
+            .collect();
+        for config in &configs {
             for entry in list(config, "d1_databases") {
                 if let Some(id) = database_key(entry) {
                     let base = text(entry, "database_name").unwrap_or(id);
@@ -35,7 +41,7 @@ impl Resources {
                 }
             }
             for id in list(config, "kv_namespaces").filter_map(|entry| text(entry, "id")) {
-                let title = names::namespace(project, id, key);
+                let title = names::namespace(project, id, key, ids.iter().copied());
                 all.namespaces.insert(id.to_owned(), title);
             }
             for bucket in list(config, "r2_buckets").filter_map(|entry| text(entry, "bucket_name"))
@@ -66,7 +72,7 @@ pub fn database_key(entry: &Value) -> Option<&str> {
     text(entry, "database_id").or_else(|| text(entry, "database_name"))
 }
 
-fn list<'c>(config: &'c Value, key: &str) -> impl Iterator<Item = &'c Value> {
+fn list<'c>(config: &'c Value, key: &str) -> impl Iterator<Item = &'c Value> + use<'c> {
     config[key].as_array().into_iter().flatten()
 }
 
@@ -78,6 +84,22 @@ fn text<'c>(entry: &'c Value, key: &str) -> Option<&'c str> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn ids_that_begin_alike_have_names_of_their_own() {
+        let kv = |id: &str| json!({"kv_namespaces": [{"binding": "KV", "id": id}]});
+        let (one, two, three) = (kv("aabbccdd0011"), kv("aabbccdd0022"), kv("bbbbccdd0011"));
+        let found = Resources::of([&one, &two, &three], "shop", Key::Pr(7));
+        let titles: Vec<&str> = found.namespaces.values().map(String::as_str).collect();
+        assert_eq!(
+            titles,
+            [
+                "shop-kv-aabbccdd0011-pr-7-preview",
+                "shop-kv-aabbccdd0022-pr-7-preview",
+                "shop-kv-bbbbccdd-pr-7-preview"
+            ]
+        );
+    }
 
     #[test]
     fn each_thing_of_production_has_one_stand_in() {
