@@ -186,7 +186,7 @@ fn ctrl_c_during_the_promotion_puts_everything_back() {
         before.splits[2],
         "api is promoted"
     );
-    running.signal("INT");
+    running.signal_group("INT");
     let run: Run = running.end().exits(3).says("was put back");
     assert_eq!(live(&world), before, "{run}");
     assert_eq!(

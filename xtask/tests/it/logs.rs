@@ -1,18 +1,13 @@
 //! `logs`: the live events of a worker on a local cloud, for people and for programs, searched and ended.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "interrupts the program under test"
-)]
-
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use expect_test::expect;
 use serde_json::Value;
 
-use crate::support::{World, repo};
+use crate::support::{World, repo, signals};
 
 /// Says the path it is asked for, and the token that no reader may see.
 const CODE: &str = r#"
@@ -50,10 +45,7 @@ fn until(world: &World, arguments: &[&str], wanted: &str) -> (Vec<String>, Optio
         world.edge_get("one.test.localhost", "/butter");
         std::thread::sleep(Duration::from_millis(150));
     }
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(status.expect("kill is there").success());
+    signals::to_group(&child, "INT");
     let ended = child.wait().expect("it is our child");
     (reader.join().expect("the reader ends"), ended.code())
 }

@@ -19,6 +19,8 @@ use xtask::run::{Io, Options, Runner};
 use xtask::tools::process;
 use xtask::ui::{Format, Ui};
 
+use crate::support::signals;
+
 /// Set in the process under test: the script its step runs.
 const SCRIPT: &str = "XTASK_SIGNALS_SCRIPT";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -89,7 +91,8 @@ fn run_as_child(script: &str) -> ! {
 fn start(test: &str, script: &str, folder: &Path) -> Child {
     let pid_file = folder.join("pid").display().to_string();
     let itself = std::env::current_exe().expect("this test is a program");
-    Command::new(itself)
+    let mut command = Command::new(itself);
+    signals::own_group(&mut command)
         .args([
             "--exact",
             &format!("signals::{test}"),
@@ -115,14 +118,6 @@ fn pid_written(folder: &Path) -> String {
         assert!(Instant::now() < until, "the script wrote no process id");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn signal(name: &str, pid: u32) {
-    let status = Command::new("kill")
-        .args([format!("-{name}"), pid.to_string()])
-        .status()
-        .expect("kill is there");
-    assert!(status.success());
 }
 
 /// The exit code, and all it wrote.
@@ -193,7 +188,10 @@ impl Started {
             if index > 0 {
                 std::thread::sleep(Duration::from_millis(200));
             }
-            signal(name, self.child.id());
+            match *name {
+                "KILL" => signals::to_process(&self.child, name),
+                _ => signals::to_group(&self.child, name),
+            }
         }
         let (code, text) = end_of(self.child);
         assert_gone(&self.pid);

@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use crate::support::hand::{self, Hand};
-use crate::support::{Run, World};
+use crate::support::hand::Hand;
+use crate::support::{Run, World, signals};
 
 /// The document and what it says, after the exit code was as expected.
 #[track_caller]
@@ -320,6 +320,6 @@ fn watching(world: &World) {
             break;
         }
     }
-    hand::interrupt(&child);
+    signals::to_group(&child, "INT");
     assert_eq!(child.wait().expect("it is our child").code(), Some(0));
 }

@@ -1,5 +1,10 @@
 //! A local cloud of a test's own, and plain HTTP to it. Knows its control endpoints.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the boundary to the local cloud"
+)]
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 

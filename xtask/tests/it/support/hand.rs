@@ -8,7 +8,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use super::{ACCOUNT, World};
 
@@ -125,12 +125,4 @@ impl Config {
         );
         fs::write(&self.path, text.replacen(from, to, 1)).expect("it can be written");
     }
-}
-
-/// Ctrl-C.
-pub fn interrupt(child: &Child) {
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(status.expect("kill is there").success());
 }

@@ -1,6 +1,11 @@
 //! The repo's npm packages, installed when they are not, once, however many test programs start at the same time. Both
 //! crates' tests use it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the boundary to npm and cargo"
+)]
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! Programs that only tests need, pinned: installed from their registries once, and kept in the target folder.
 
+#![expect(clippy::disallowed_methods, reason = "this is the boundary to npm")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
