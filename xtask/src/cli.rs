@@ -166,6 +166,7 @@ struct RehearseArgs {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let env = Env::read();
+    crate::pause::scale(env.var("XTASK_PAUSES"));
     let format = match cli.global.format {
         FormatName::Text | FormatName::Mermaid => Format::Text,
         FormatName::Json => Format::Json,

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod live;
 pub mod mask;
 pub mod migrate;
+pub mod pause;
 pub mod plan;
 pub mod preview;
 pub mod report;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::error::Fail;
 use crate::ledger::Database;
 use crate::ledger::aside::{self, Rows};
+use crate::pause;
 use crate::tools::cloudflare::{self, Call};
 
 /// How long a restored database may take to answer again.
@@ -102,7 +103,7 @@ fn wait(database: &Database) -> anyhow::Result<()> {
     loop {
         match database.read("SELECT 1") {
             Err(error) if Instant::now() > until => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(500)),
+            Err(_) => pause::wait(Duration::from_millis(500)),
             Ok(_) => return Ok(()),
         }
     }

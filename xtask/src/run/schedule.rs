@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::io::Verdict;
 use super::{CALLS_MAX, Io, Options, Outcome, Runner, Status, StepReport};
 use crate::error::{Exit, exit_of, render};
+use crate::pause;
 use crate::plan::{Action, OnFailure, Plan, Step};
 use crate::ui::Ui;
 
@@ -245,7 +246,7 @@ impl Run<'_> {
     }
 
     fn attempt(&self, step: &Step, io: &Io, attempts: &mut u32) -> anyhow::Result<Value> {
-        let mut wait = Duration::from_millis(step.retry.wait_ms);
+        let mut wait = pause::scaled(Duration::from_millis(step.retry.wait_ms));
         loop {
             *attempts += 1;
             io.set_attempt(*attempts);

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub use self::error::{ApiError, R2_IS_OFF, STORE_NOT_FOUND, WORKER_NOT_FOUND};
 pub use self::token::{Standing, Verified, apart};
 use crate::error::Fail;
+use crate::pause;
 use crate::tools::http::{self, NoAnswer, Request, Response};
 
 /// The production API.
@@ -119,7 +120,7 @@ impl Cloudflare {
             let outcome = read(call, answer);
             match outcome {
                 Err(error) if attempt < ATTEMPTS_MAX && call.may_retry(&error) => {
-                    std::thread::sleep(retry_after.unwrap_or(wait));
+                    pause::wait(retry_after.unwrap_or(wait));
                     wait *= 2;
                     attempt += 1;
                 }

@@ -21,6 +21,7 @@ pub use self::error::GithubError;
 pub use self::runs::WorkflowRun;
 pub use self::secrets::{Kept, SecretAge};
 use crate::github::Repository;
+use crate::pause;
 use crate::tools::http::{self, NoAnswer, Request, Response};
 
 /// GitHub itself.
@@ -139,7 +140,7 @@ impl Github {
             let outcome = read(call, http::send(&self.request(&self.base, call))?);
             match outcome {
                 Err(error) if attempt < ATTEMPTS_MAX && call.may_retry(&error) => {
-                    std::thread::sleep(error.retry_after().unwrap_or(wait));
+                    pause::wait(error.retry_after().unwrap_or(wait));
                     wait *= 2;
                     attempt += 1;
                 }

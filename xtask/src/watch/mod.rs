@@ -13,6 +13,7 @@ use self::count::{Count, Judgement};
 use crate::config;
 use crate::context::Ctx;
 use crate::error::Fail;
+use crate::pause;
 use crate::plan::{Action, Plan, Step};
 use crate::report::Table;
 use crate::run::{Io, Outcome, Runner};
@@ -189,7 +190,7 @@ impl Listener<'_> {
     ) -> anyhow::Result<()> {
         let watch = self.watch;
         let mut tail = watch.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let settled = Instant::now() + SETTLE;
+        let settled = Instant::now() + pause::scaled(SETTLE);
         let until = settled + watch.window;
         let mut open: BTreeSet<&str> = watch.workers.iter().map(String::as_str).collect();
         let mut shown = 0;

@@ -168,11 +168,12 @@ fn deployments(world: &World, script: &str) -> Vec<Value> {
 
 #[test]
 fn a_dry_run_writes_nothing_anywhere() {
-    let mut world = World::new();
-    let nothing = world.cloud_state();
-    check_dry_run(&world);
-    assert_eq!(world.cloud_state(), nothing);
-    world.deploy();
+    let empty = World::new();
+    let nothing = empty.cloud_state();
+    check_dry_run(&empty);
+    assert_eq!(empty.cloud_state(), nothing);
+    drop(empty);
+    let mut world = World::deployed();
     world.change("workers/api/index.js");
     world.edit("migrations/0002_more.sql", "CREATE TABLE more (x);\n");
     world.commit("a migration");

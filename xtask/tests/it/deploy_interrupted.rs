@@ -71,12 +71,11 @@ fn kill_between_triggers_and_verify(world: &World, wanted: &str) {
 
 #[test]
 fn what_a_killed_run_left_is_taken_over_and_put_back() {
-    let mut world = World::new();
+    let mut world = World::deployed();
     world.set("GITHUB_SERVER_URL", "https://github.com");
     world.set("GITHUB_REPOSITORY", "acme/shop");
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"4s\"");
     world.commit("less patience");
-    world.deploy();
     // Other triggers alone are a release, too: a rollback to it brings them back.
     world.replace(CONFIG, "0 6 * * *", "0 7 * * *");
     world.commit("another time");

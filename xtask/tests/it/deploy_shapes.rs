@@ -88,8 +88,7 @@ fn add_class(world: &World) {
 
 #[test]
 fn a_pending_durable_object_migration_goes_live_last_and_keeps_the_state() {
-    let world = World::new();
-    world.deploy();
+    let world = World::deployed();
     assert_eq!(world.edge_get("small.example", "/agent").ok()["count"], 1);
     add_class(&world);
     world.change("workers/api/index.js");
@@ -111,10 +110,9 @@ fn a_pending_durable_object_migration_goes_live_last_and_keeps_the_state() {
 
 #[test]
 fn a_durable_object_migration_that_fails_is_put_back_and_one_that_was_applied_is_named() {
-    let world = World::new();
+    let world = World::deployed();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"4s\"");
     world.commit("less patience");
-    world.deploy();
     let api = world.serving("small-api");
     let agent = world.serving("small-agent");
     add_class(&world);
@@ -233,8 +231,7 @@ echo '{"configPath": "../../dist/app/wrangler.json"}' > .wrangler/deploy/config.
 
 #[test]
 fn triggers_follow_the_config() {
-    let world = World::of(&repo::one_worker(repo::API_CODE));
-    world.deploy();
+    let world = World::deployed_from("one worker", &repo::one_worker(repo::API_CODE));
     let config = "worker/wrangler.toml";
     let plain = world.read(config);
     let with = |routes: &str, crons: &str, dev: bool| {

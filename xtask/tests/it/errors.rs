@@ -18,8 +18,7 @@ struct Refusals {
 
 impl Refusals {
     fn new() -> Refusals {
-        let world = World::new();
-        world.deploy();
+        let world = World::deployed();
         let start = world.git(&["rev-parse", "HEAD"]);
         Refusals { world, start }
     }

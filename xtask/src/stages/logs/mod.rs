@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::context::Ctx;
 use crate::error::Fail;
+use crate::pause;
 use crate::target::Target;
 use crate::tools::tail::{Heard, Source, Tail};
 use crate::ui::Format;
@@ -103,7 +104,7 @@ impl Listener<'_> {
                 );
             }
             self.ctx.ui.info(&format!("{why}; listening again"));
-            std::thread::sleep(Duration::from_millis(500) * tries);
+            pause::wait(Duration::from_millis(500) * tries);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::config;
+use crate::pause;
 use crate::plan::Probe;
 use crate::stages::answer;
 use crate::stages::deploy::part::Part;
@@ -96,7 +97,7 @@ fn one(it: &Standpoint<'_>, target: &Target, settings: &config::Health) -> anyho
     let mut health = Health::Unasked;
     for round in 0..2 {
         if round > 0 {
-            std::thread::sleep(SECOND_LOOK);
+            pause::wait(SECOND_LOOK);
         }
         let started = Instant::now();
         let answer = http::send(&request)?.map_err(|lost| lost.message);

@@ -1,5 +1,7 @@
 //! Rules about the shell lines of workflows: they call one verb, with flags it has, and hide no failure.
 
+use std::path::Path;
+
 use super::Repo;
 
 /// A shell trick by which a failure looks like success, and why it is one.
@@ -58,6 +60,15 @@ pub(super) fn calls(script: &str, repo: &Repo) -> Vec<Call> {
             call(&line[..end], repo)
         })
         .collect()
+}
+
+/// How many scripts of the repo a script starts: what a patrol may do beside the verbs, such as running every test.
+pub(super) fn own(script: &str, repo: &Repo) -> usize {
+    let starts = |line: &&str| {
+        let program = line.split_whitespace().next().unwrap_or_default();
+        program.starts_with("scripts/") && repo.files.contains_key(Path::new(program))
+    };
+    script.lines().filter(starts).count()
 }
 
 fn call(arguments: &str, repo: &Repo) -> Call {

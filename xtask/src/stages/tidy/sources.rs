@@ -24,10 +24,6 @@ const LONG: &[(&str, &str)] = &[
         "snapshots: whole reports, read from top to bottom",
     ),
     (
-        "xtask/tests/it/support/mod.rs",
-        "the world every test of the pipeline is built with",
-    ),
-    (
         "xtask/local-cloud/tests/it/edge.rs",
         "one list of the edge's behaviours",
     ),

@@ -260,6 +260,9 @@ impl File<'_> {
                     }
                     verbs.push(call.verb);
                 }
+                if self.is_a_patrol() {
+                    count += scripts::own(&run.value, self.repo);
+                }
             }
             if count != 1 {
                 found.push(self.problem(

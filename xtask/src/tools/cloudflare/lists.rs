@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{ATTEMPTS_MAX, ApiError, Call, Cloudflare, read, retry_after};
+use crate::pause;
 use crate::tools::http::{self, Response};
 
 /// Rows asked for at a time, where the API allows as many.
@@ -114,7 +115,7 @@ impl Cloudflare {
             if attempt == ATTEMPTS_MAX || !call.may_retry(&error) {
                 return Ok(Err(error));
             }
-            std::thread::sleep(asked.unwrap_or(wait));
+            pause::wait(asked.unwrap_or(wait));
             wait *= 2;
             attempt += 1;
         }

@@ -20,6 +20,12 @@ const SCENARIOS: [&str; 3] = ["update", "first", "durable"];
 const RELEASES_MAX: u64 = 40;
 
 #[test]
+fn no_known_fault_leaves_a_release_half_done() {
+    crate::support::sweep::known(&Deploy);
+}
+
+#[test]
+#[ignore = "a seeded sample of the fault sweep: scripts/test-all runs it"]
 fn no_fault_leaves_a_release_half_done() {
     crate::support::sweep::sweep(&Deploy);
 }
@@ -77,17 +83,16 @@ impl Sweep for Deploy {
 
     fn regressions(&self) -> &'static [&'static str] {
         &[
+            // A Worker that was created although the answer was lost: what waited for it was left to the next round, not failed.
+            "first PUT /workers/scripts/sweep-beta 1 drop-after",
             // A version left at 0 % is no difference, and a trigger that was never changed needs no setting back: not exit 4.
             "update POST /workers/scripts/sweep-beta/deployments 2 500-from-then-on",
             "update PUT /workers/scripts/sweep-alpha/schedules 1 500-from-then-on",
             // All promoted, nothing recorded: the record must bear the id of the versions' tag.
             "update POST /workers/scripts/sweep-alpha/deployments 2 kill-after",
-            // A Worker that was created although the answer was lost: what waited for it was left to the next round, not failed.
-            "first PUT /workers/scripts/sweep-beta 1 drop-after",
         ]
     }
 
-    /// CI gives the whole test three minutes, the recording included.
     fn sample(&self) -> (usize, Duration) {
         (12, Duration::from_secs(80))
     }

@@ -135,9 +135,13 @@ impl Sweep for Migrate {
     }
 
     fn regressions(&self) -> &'static [&'static str] {
-        // The answer of the first file was lost, it was there all the same, and the file that waited for it still counted as
-        // blocked: everything was applied, and exit 1.
-        &["up POST /d1/database/*/query 9 drop-after"]
+        &[
+            // The answer of the first file was lost, it was there all the same, and the file that waited for it still counted as
+            // blocked: everything was applied, and exit 1.
+            "up POST /d1/database/*/query 9 drop-after",
+            // The file is in the schema, and nobody is left to say so: its row of the ledger came in the same request.
+            "up POST /d1/database/*/query 9 kill-after",
+        ]
     }
 
     fn sample(&self) -> (usize, Duration) {

@@ -152,7 +152,14 @@ impl Sweep for Rollback {
     }
 
     fn regressions(&self) -> &'static [&'static str] {
-        &[]
+        &[
+            // The database went back and the records in it, too: they come back from beside it, also on another machine.
+            "restore POST /d1/database/*/time_travel/restore 1 kill-after",
+            // The same, and the restore is refused for good: everything serves as before.
+            "restore POST /d1/database/*/time_travel/restore 1 500-from-then-on",
+            // One worker is back, and the other is not.
+            "flip POST /workers/scripts/sweep-alpha/deployments 1 kill-after",
+        ]
     }
 
     fn sample(&self) -> (usize, Duration) {

@@ -23,10 +23,18 @@ fn notes(world: &World) -> Value {
     world.edge_get(SITE, "/notes").ok()["notes"].clone()
 }
 
+/// The small set with a preview of pull request 7.
+fn previewed() -> World {
+    World::warm("preview of the small set", || {
+        let world = World::new();
+        world.run(["preview", "--pr", "7"]).exits(0);
+        world
+    })
+}
+
 #[test]
 fn a_preview_is_updated_in_place_and_its_data_kept_while_it_fits() {
-    let world = World::new();
-    world.run(["preview", "--pr", "7"]).exits(0);
+    let world = previewed();
     let first = database(&world);
     assert_eq!(notes(&world), json!(["first note"]));
     world.query_in(
@@ -78,8 +86,7 @@ fn a_preview_is_updated_in_place_and_its_data_kept_while_it_fits() {
 /// A second run wrote its commit into the tags while the first was uploading.
 #[test]
 fn the_older_of_two_pushes_stops_and_says_so() {
-    let world = World::new();
-    world.run(["preview", "--pr", "7"]).exits(0);
+    let world = previewed();
     let serving = world.serving("small-site-pr-7-preview");
     world.change("workers/site/index.js");
     world.fault(json!({

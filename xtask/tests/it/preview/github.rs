@@ -62,8 +62,7 @@ fn states(world: &World) -> Vec<String> {
 
 #[test]
 fn the_pull_request_has_one_comment_and_one_deployment() {
-    let mut world = World::of(&repo::one_worker(repo::API_CODE));
-    world.deploy();
+    let mut world = World::deployed_from("one worker", &repo::one_worker(repo::API_CODE));
     world.set("GITHUB_REPOSITORY", "shop/site");
     let title = "Faster <!-- --> @everyone <script>alert(1)</script> [x](https://evil.example)";
     pull(world.cloud(), json!({"title": title, "branch": "a`b|c"}));

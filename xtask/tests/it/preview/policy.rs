@@ -31,8 +31,7 @@ fn writes(world: &World) -> Vec<String> {
 
 #[test]
 fn a_dry_run_writes_nothing() {
-    let world = World::new();
-    world.deploy();
+    let world = World::deployed();
     let (before, files) = (dump(&world, ""), world.files());
     world.clear_journal();
     let run = world.run(["preview", "--pr", "7", "--dry-run"]).exits(0);
@@ -172,8 +171,7 @@ fn a_binding_without_a_rule_is_refused_and_one_that_reaches_out_is_left_out() {
 /// `keep` and an `unsafe` binding together bring production's database into the config: only what is live tells.
 #[test]
 fn a_preview_that_reaches_production_is_taken_down() {
-    let world = World::new();
-    world.deploy();
+    let world = World::deployed();
     let config = "workers/api/wrangler.toml";
     let plain = world.read(config);
     world.edit(
@@ -211,8 +209,7 @@ fn a_preview_that_reaches_production_is_taken_down() {
 /// The api of the preview is right there, and the site asks production's all the same, at an address it wrote down.
 #[test]
 fn a_call_that_leaves_the_preview_takes_it_down() {
-    let world = World::new();
-    world.deploy();
+    let world = World::deployed();
     let production = world.split("small-api")[0].0.clone();
     let text = world.read("pipeline.toml");
     let question = "[[preview.smoke]]\nworker = \"site\"\npath = \"/api\"\nreaches = [\"api\"]\n";
@@ -239,8 +236,7 @@ fn a_call_that_leaves_the_preview_takes_it_down() {
 
 #[test]
 fn shared_data_is_said_loudly_and_never_migrated() {
-    let world = World::new();
-    world.deploy();
+    let world = World::deployed();
     let text = world.read("pipeline.toml");
     world.edit(
         "pipeline.toml",

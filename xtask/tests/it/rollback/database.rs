@@ -17,11 +17,10 @@ const MIGRATION: &str = "-- xtask: allow update-all because the test looks for t
 
 #[test]
 fn the_first_release_comes_back_row_for_row() {
-    let world = World::new();
+    let world = World::deployed();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"6s\"");
     tell_wrangler(&world);
     world.commit("less patience");
-    world.deploy();
     world.query("INSERT INTO notes (id, text) VALUES (2, 'it''s the second note'), (3, 'третья')");
     world.query("INSERT INTO tags (name) VALUES ('blue')");
     let (first, first_rows) = (live(&world), rows(&world));

@@ -4,16 +4,22 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use crate::rollback::wall::{
-    API, SCRIPTS, SITE, SITE_CONFIG, crons, live, records, statuses, writes,
+    API, Live, SCRIPTS, SITE, SITE_CONFIG, crons, live, records, statuses, writes,
 };
 use crate::support::World;
 
 /// Three releases: each changes the api, the second and third the site's cron, the third is the one with new secrets.
-fn three_releases() -> (World, Vec<crate::rollback::wall::Live>) {
-    let mut world = World::new();
-    let mut lives = Vec::new();
-    world.deploy();
-    lives.push(live(&world));
+fn three_releases() -> (World, Vec<Live>) {
+    let mut world = World::warm("three releases", make_three_releases);
+    world.set("API_KEY", "another-api-key");
+    let lives = std::fs::read_to_string(world.aside("lives.json")).expect("it was kept");
+    let lives = serde_json::from_str(&lives).expect("it was written so");
+    (world, lives)
+}
+
+fn make_three_releases() -> World {
+    let mut world = World::deployed();
+    let mut lives = vec![live(&world)];
     world.replace(SITE_CONFIG, "0 6 * * *", "0 7 * * *");
     world.change(SITE);
     world.change(API);
@@ -24,7 +30,19 @@ fn three_releases() -> (World, Vec<crate::rollback::wall::Live>) {
     world.change(API);
     world.deploy();
     lives.push(live(&world));
-    (world, lives)
+    let lives = serde_json::to_string(&lives).expect("plain data");
+    std::fs::write(world.aside("lives.json"), lives).expect("a file can be written");
+    world
+}
+
+/// Two releases: the second changes the api.
+fn two_releases() -> World {
+    World::warm("two releases", || {
+        let world = World::deployed();
+        world.change(API);
+        world.deploy();
+        world
+    })
 }
 
 #[test]
@@ -151,9 +169,8 @@ fn what_cannot_be_rolled_back_is_told_before_anything_changes() {
         .exits(2)
         .says("no release is on record");
     assert_eq!(writes(&world), [""; 0], "{run}");
-    world.deploy();
-    world.change(API);
-    world.deploy();
+    drop(world);
+    let world = two_releases();
     let before = live(&world);
 
     // A version the account no longer has.
@@ -253,12 +270,9 @@ fn a_worker_that_cannot_be_flipped_takes_the_others_back() {
 
 #[test]
 fn a_target_that_is_ill_stays_and_is_told() {
-    let world = World::new();
+    let world = two_releases();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"5s\"");
     world.commit("less patience");
-    world.deploy();
-    world.change(API);
-    world.deploy();
     let before = live(&world);
     world.fault(
         json!({"scope": "edge", "path": "^/health$", "count": 100_000,

@@ -12,7 +12,7 @@ pub const SITE_CONFIG: &str = "workers/site/wrangler.toml";
 pub const API: &str = "workers/api/index.js";
 
 /// What the public has in front of it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Live {
     pub splits: Vec<Vec<(String, u64)>>,
     pub crons: Value,

@@ -35,6 +35,8 @@ impl Cloud {
             .arg("--repo-root")
             .arg(modules.parent().unwrap_or(modules))
             .env("TMPDIR", repo.with_file_name("home"))
+            // Else every new cloud would compile miniflare for itself.
+            .env("NODE_COMPILE_CACHE", setup::compile_cache())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

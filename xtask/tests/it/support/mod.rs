@@ -18,6 +18,7 @@ pub mod setup;
 pub mod signals;
 pub mod sweep;
 pub mod tools;
+mod warm;
 mod world;
 
 use std::path::Path;

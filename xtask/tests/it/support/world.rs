@@ -92,6 +92,8 @@ impl World {
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
             ("XTASK_CLOUD", "local"),
+            // Most of what is tried again here fails again: that was arranged.
+            ("XTASK_PAUSES", "0.1"),
         ];
         World {
             cloud: None,
@@ -100,6 +102,17 @@ impl World {
             env: env
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
+        }
+    }
+
+    /// A world whose files are in `folder` already.
+    pub(super) fn at(folder: TempDir, env: BTreeMap<String, String>) -> World {
+        let base = folder.path().canonicalize().expect("it exists");
+        World {
+            cloud: None,
+            _folder: folder,
+            root: base.join("repo"),
+            env,
         }
     }
 
@@ -118,6 +131,11 @@ impl World {
     /// Stops the local cloud; what it stored stays.
     pub fn stop_cloud(&mut self) {
         self.cloud = None;
+    }
+
+    /// Whether its local cloud runs.
+    pub(super) fn has_cloud(&self) -> bool {
+        self.cloud.is_some()
     }
 
     /// The running local cloud.

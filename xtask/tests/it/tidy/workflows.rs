@@ -318,6 +318,29 @@ fn a_job_calls_one_verb_that_exists() {
     );
 }
 
+/// The verbs are the repo's work; that it still works at all is seen by its scripts.
+#[test]
+fn only_a_patrol_runs_a_script_of_the_repo() {
+    let script = ("scripts/test-all", "#!/bin/sh\n# Every test.\nexit 0\n");
+    let patrol = PREVIEWS[2].1.replace("cargo xtask ci", "scripts/test-all");
+    let files = |patrol| [PREVIEWS[0], PREVIEWS[1], (PREVIEWS[2].0, patrol), script];
+    expect_problems(&files(patrol.as_str()), expect![[""]]);
+    let gone = patrol.replace("scripts/test-all", "scripts/gone");
+    expect_problems(
+        &files(gone.as_str()),
+        expect![[r#"
+        .github/workflows/patrol.yml:7: error: the job `ci` calls xtask 0 times
+            fix: make it exactly one `cargo xtask <verb>`: what belongs together is the verb's to know"#]],
+    );
+    expect_workflow_problems(
+        "cargo xtask ci --shard \"$SHARD\"",
+        "scripts/test-all",
+        expect![[r#"
+        .github/workflows/ci.yml:11: error: the job `check` calls xtask 0 times
+            fix: make it exactly one `cargo xtask <verb>`: what belongs together is the verb's to know"#]],
+    );
+}
+
 #[test]
 fn the_conclusion_sees_every_job() {
     expect_workflow_problems(

@@ -67,6 +67,22 @@ impl fmt::Display for Point {
 }
 
 impl Point {
+    /// The point that a text tells, if it tells one of these scenarios.
+    pub fn read(text: &str, scenarios: &[&'static str]) -> Option<Point> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [scenario, method, path, nth, kind] = words.as_slice() else {
+            return None;
+        };
+        let point = Point {
+            scenario: scenarios.iter().find(|known| *known == scenario)?,
+            method: (*method).to_owned(),
+            path: (*path).to_owned(),
+            nth: nth.parse().ok()?,
+            kind: KINDS.iter().find(|(_, name)| name == kind)?.0,
+        };
+        Some(point)
+    }
+
     /// Arms the fault of this point.
     pub fn arm(&self, world: &World) {
         let action = match self.kind {
