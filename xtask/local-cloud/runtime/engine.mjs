@@ -6,7 +6,10 @@ import { OptionsBuilder } from "./options.mjs";
 import { EDGE, STORAGE } from "./standins.mjs";
 import { planWorld } from "./world.mjs";
 
-const EMPTY_WORLD = { workers: [], resources: { d1: [], kv: [], r2: [] } };
+const EMPTY_WORLD = { workers: [], resources: { d1: [], kv: [], r2: [] }, queues: [] };
+
+/** How long a reload waits for consumers that are at work. */
+const DRAIN_MS_MAX = 3000;
 
 export class Engine {
   constructor({ library, storage, blobs, outbound, events, trials, log }) {
@@ -45,6 +48,7 @@ export class Engine {
   }
 
   async switchTo(next) {
+    await this.tellQueues("drain", this.good?.plan, { ms: DRAIN_MS_MAX });
     try {
       await this.load(next.plan);
       this.good = next;
@@ -75,6 +79,15 @@ export class Engine {
     }
     this.entryPort = Number((await this.miniflare.unsafeGetDirectURL(EDGE)).port);
     await this.builder.sweepSites(options);
+    await this.tellQueues("wake", plan);
+  }
+
+  /** Asks all queues of a running plan for something. */
+  async tellQueues(operation, plan, body = {}) {
+    if (this.miniflare === null || (plan?.queues ?? null) === null) return;
+    // A queue that does not answer must not keep the world from being replaced.
+    const told = await this.dispatch(`queues/${operation}`, body).catch((error) => ({ ok: false, message: error.message }));
+    if (!told.ok) this.log(`queues: ${operation}: ${told.message}`);
   }
 
   shared() {
@@ -139,6 +152,7 @@ export class Engine {
   /** Runs `work` while no runtime has the storage files open, then serves the same world again. */
   withStorageClosed(work) {
     return this.oneAtATime(async () => {
+      await this.tellQueues("drain", this.good?.plan, { ms: DRAIN_MS_MAX });
       const running = this.miniflare;
       this.miniflare = null;
       if (running !== null) await running.dispose();

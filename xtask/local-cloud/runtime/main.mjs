@@ -38,6 +38,7 @@ function routes({ engine, trials, d1, storage, events, worlds }) {
     ...Object.fromEntries(["kv", "r2"].flatMap((kind) => ["get", "put", "delete", "list"].map(
       (operation) => [`POST /${kind}/${operation}`, (body) => storage.run(kind, operation, body)]))),
     "POST /drop": (body) => storage.drop(body),
+    "POST /queues": ({ operation, ...body }) => engine.store(`queues/${operation}`, body),
     "POST /scheduled": (body) => scheduled(body, { engine, events, worlds }),
     "GET /health": () => ({ ok: true, pid: process.pid, memory: process.memoryUsage().rss, entry_port: engine.entryPort }),
   };

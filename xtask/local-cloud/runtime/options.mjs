@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 
+import { producerBinding, queuesBinding } from "./queues.mjs";
 import {
   EDGE, OUTBOUND, STAND_INS, STORAGE, TAIL,
   edgeSource, outboundSource, splitSource, standInsSource, storageSource, tailSource,
@@ -48,13 +49,14 @@ export class OptionsBuilder {
     };
   }
 
-  store({ resources }) {
+  store({ resources, queues }) {
     const named = (kind, ids) => Object.fromEntries(ids.map((id) => [`${kind}:${id}`, id]));
     return {
       ...added(STORAGE, storageSource),
       d1Databases: named("d1", resources.d1),
       kvNamespaces: named("kv", resources.kv),
       r2Buckets: named("r2", resources.r2),
+      unsafeBindings: queues === null ? [] : [queuesBinding(queues, path.join(this.storage, "queues"))],
     };
   }
 
@@ -72,6 +74,7 @@ export class OptionsBuilder {
       ratelimits: plan.ratelimits,
       analyticsEngineDatasets: Object.fromEntries(Object.entries(plan.analytics).map(([name, dataset]) => [name, { dataset }])),
       serviceBindings: plan.services,
+      unsafeBindings: Object.entries(plan.queues).map(([name, target]) => producerBinding(name, target)),
       ...durableObjects(plan),
       ...(plan.assets ? { assets: await this.assets(plan) } : {}),
       ...(plan.outbound ? { outboundService: { name: plan.outbound } } : {}),

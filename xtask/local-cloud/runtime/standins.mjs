@@ -112,6 +112,7 @@ export default {
   async fetch(request, env) {
     const name = new URL(request.url).pathname.slice(1);
     try {
+      if (name.startsWith("queues/")) return await env.QUEUES.fetch("http://queues.local" + name.slice("queues".length), request);
       return Response.json({ ok: true, ...(await operations[name](await request.json(), env)) });
     } catch (error) {
       return Response.json({ ok: false, message: error instanceof Error ? error.message : String(error) });
@@ -180,13 +181,13 @@ export class MissingService extends WorkerEntrypoint {
   }
 }
 
-/** A binding type the local cloud does not emulate. */
+/** A binding to what the local cloud does not have. */
 export class Unavailable extends WorkerEntrypoint {
   constructor(ctx, env) {
     super(ctx, env);
-    const { binding, type } = ctx.props;
+    const { binding, why } = ctx.props;
     return refusing(this, ["ctx", "env", "constructor"],
-      (name) => "local cloud: binding " + binding + " of type " + type + " is not emulated (called: " + String(name) + ")");
+      (name) => "local cloud: binding " + binding + ": " + why + " (called: " + String(name) + ")");
   }
 }
 

@@ -1,6 +1,7 @@
 // Turns a World (what the account has deployed) into a plan: the workers to run, their bindings, and which blobs hold
 // their code. Pure: no files, no Miniflare. Two equal plans need no reload, so nothing here may depend on time or chance.
 
+import { planQueues } from "./queues.mjs";
 import { EDGE, OUTBOUND, STAND_INS, STORAGE, TAIL } from "./standins.mjs";
 
 /** Runtime name of a version: the script's own name for the primary, which owns the Durable Objects. */
@@ -19,13 +20,20 @@ export function splitName(script) {
  */
 export function planWorld(world, { exportsOf, latestDate, outbound }) {
   const scripts = new Map(world.workers.filter((worker) => worker.versions.length > 0).map((worker) => [worker.script, worker]));
-  const context = { scripts, exportsOf, latestDate, outbound, faces: new Map() };
+  const queues = new Map((world.queues ?? []).map(({ id, name }) => [name, id]));
+  const context = { scripts, queues, exportsOf, latestDate, outbound, faces: new Map() };
   const workers = [];
   for (const worker of scripts.values()) {
     for (const version of worker.versions) workers.push(planVersion(worker, version, context));
   }
   for (const [script, faces] of context.faces) workers.push(planSplit(scripts.get(script), faces, context));
-  return { workers, resources: world.resources };
+  return { workers, resources: world.resources, queues: planQueues(world, (script) => targets(scripts.get(script))) };
+}
+
+/** The live versions of a script as the targets of events. */
+function targets(worker) {
+  if (worker === undefined) return [];
+  return liveVersions(worker).map((version) => ({ name: runtimeName(worker, version), version: version.id, percentage: version.percentage ?? 100 }));
 }
 
 /** The versions that share live traffic; one that is only reachable by its preview URL is not among them. */
@@ -51,6 +59,7 @@ function planVersion(worker, version, context) {
     ratelimits: {},
     analytics: {},
     services: {},
+    queues: {},
     objectBindings: {},
     objectExports: {},
     assets: version.assets ? { files: version.assets.files, config: version.assets.config ?? {}, binding: null } : null,
@@ -100,6 +109,11 @@ function planBinding(plan, worker, version, binding, context) {
     case "analytics_engine":
       plan.analytics[name] = binding.dataset ?? name;
       return;
+    case "queue":
+      if (context.queues.has(binding.queue_name)) {
+        plan.queues[name] = { queue: context.queues.get(binding.queue_name), delay: binding.delivery_delay ?? null };
+      } else plan.services[name] = unavailable(binding, `queue \`${binding.queue_name}\` does not exist`);
+      return;
     case "assets":
       if (plan.assets) plan.assets.binding = name;
       else plan.services[name] = missing(name, "this version has no static assets");
@@ -117,8 +131,13 @@ function planBinding(plan, worker, version, binding, context) {
       plan.services[name] = { name: STAND_INS, entrypoint: "Browser" };
       return;
     default:
-      plan.services[name] = { name: STAND_INS, entrypoint: "Unavailable", props: { binding: name, type: String(type) } };
+      plan.services[name] = unavailable(binding, `bindings of type ${type} are not emulated`);
   }
+}
+
+/** Loads, and fails on use. */
+function unavailable({ name, type }, why) {
+  return { name: STAND_INS, entrypoint: "Unavailable", props: { binding: name, type: String(type), why } };
 }
 
 function missing(binding, why) {

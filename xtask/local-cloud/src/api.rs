@@ -6,6 +6,8 @@ mod deployments;
 mod domains;
 mod identity;
 mod previews;
+pub mod queue_messages;
+mod queues;
 mod scripts;
 mod secrets;
 mod services;
@@ -40,6 +42,8 @@ pub fn router(app: App) -> Router<App> {
         .merge(services::router())
         .merge(workers::router())
         .merge(previews::router())
+        .merge(queues::router())
+        .merge(queue_messages::router())
         .merge(storage::router())
         .merge(tails::router())
         .fallback(async |method: Method, uri: Uri| {
@@ -74,12 +78,12 @@ fn source(headers: &HeaderMap) -> String {
     }
 }
 
-/// The kinds of event a version takes: known exactly only for an assets-only Worker, `fetch` assumed otherwise.
-fn handlers(version: &Version) -> Vec<&'static str> {
-    if version.main_module.is_some() {
-        vec!["fetch"]
-    } else {
-        Vec::new()
+/// The kinds of event a version takes: `fetch` is assumed of one whose handlers nobody could tell.
+fn handlers(version: &Version) -> Vec<&str> {
+    match (&version.main_module, version.handlers.is_empty()) {
+        (None, _) => Vec::new(),
+        (Some(_), true) => vec!["fetch"],
+        (Some(_), false) => version.handlers.iter().map(String::as_str).collect(),
     }
 }
 

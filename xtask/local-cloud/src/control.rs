@@ -18,7 +18,7 @@ use crate::faults::Fault;
 use crate::mask::Mask;
 use crate::resource_id::ResourceId;
 use crate::state::{D1Database, KvNamespace, R2Bucket, State};
-use crate::{crons, ids};
+use crate::{crons, ids, queues};
 
 type ControlResult = Result<Response, ApiError>;
 
@@ -34,6 +34,7 @@ pub fn router() -> Router<App> {
         .route("/_local/reset", post(reset))
         .route("/_local/shutdown", post(shut_down))
         .merge(access::control())
+        .merge(queues::control::router())
         .fallback(async || {
             ApiError::not_found(7000, "nothing here: the API is under /client/v4, the control of the local cloud under /_local")
         })
@@ -92,6 +93,7 @@ struct Adoption {
     d1: Vec<(ResourceId, String)>,
     kv: Vec<(ResourceId, String)>,
     r2: Vec<ResourceId>,
+    queues: BTreeSet<String>,
 }
 
 impl Resources {
@@ -107,7 +109,10 @@ impl Resources {
             let unusable = |why| wrong.push(format!("{kind} `{name}`: the id{shown} {why}"));
             ResourceId::new(id).map_err(unusable).ok()
         };
-        let mut adoption = Adoption::default();
+        let mut adoption = Adoption {
+            queues: self.queues,
+            ..Adoption::default()
+        };
         for NamedDatabase { id, name } in self.d1 {
             let id = usable("D1 database", &name, &id);
             adoption.d1.extend(id.map(|id| (id, name)));
@@ -132,6 +137,7 @@ struct Resources {
     d1: Vec<NamedDatabase>,
     kv: Vec<TitledNamespace>,
     r2: BTreeSet<String>,
+    queues: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -210,6 +216,7 @@ fn adopt_into(state: &mut State, wanted: Adoption, now: &str) -> Result<Vec<Stri
             vacant.insert(R2Bucket::created(creation_date));
         }
     }
+    adopted.extend(state.adopt_queues(wanted.queues.iter().map(String::as_str), now)?);
     Ok(adopted)
 }
 

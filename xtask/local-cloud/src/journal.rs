@@ -193,14 +193,18 @@ fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
         .and_then(|value| value.to_str().ok())
 }
 
-/// Whether a body is small and may be JSON. Values of KV keys are the user's data: not kept.
+/// Whether a body is small and may be JSON. Values of KV keys and messages of queues are the user's data: not kept.
 fn is_journalled(request: &Request) -> bool {
     let length: usize = header(request, "content-length")
         .and_then(|length| length.parse().ok())
         .unwrap_or(0);
     let json = header(request, "content-type")
         .is_none_or(|kind| kind.contains("json") || kind.starts_with("text/plain"));
-    (1..=BODY_BYTES_MAX).contains(&length) && json && !request.uri().path().contains("/values/")
+    let path = request.uri().path();
+    let is_data = path.contains("/values/")
+        || path.ends_with("/messages")
+        || path.ends_with("/messages/batch");
+    (1..=BODY_BYTES_MAX).contains(&length) && json && !is_data
 }
 
 /// Reads such a body and puts it back.

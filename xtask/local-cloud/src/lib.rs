@@ -22,6 +22,7 @@ pub mod journal;
 pub mod mask;
 pub mod migrations;
 pub mod page;
+pub mod queues;
 pub mod resource_id;
 pub mod state;
 pub mod upload;

@@ -74,6 +74,8 @@ pub enum Trial {
         startup_time_ms: u64,
         /// Exported names and, where knowable, their kind.
         exports: BTreeMap<String, Option<String>>,
+        /// Kinds of event the main module has a handler for.
+        handlers: Vec<String>,
     },
     /// It throws: the message of the runtime.
     Failed(String),
@@ -235,6 +237,12 @@ impl Runtime {
             startup_time_ms: answer["startup_time_ms"].as_u64().unwrap_or(1),
             exports: exports
                 .map(|(name, kind)| (name.clone(), kind.as_str().map(str::to_owned)))
+                .collect(),
+            handlers: answer["handlers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|name| Some(name.as_str()?.to_owned()))
                 .collect(),
         })
     }

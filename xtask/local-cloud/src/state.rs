@@ -9,6 +9,7 @@ use crate::api::access::Token;
 use crate::dropped::Dropped;
 use crate::envelope::ApiError;
 use crate::github::model::Github;
+use crate::queues::Queue;
 use crate::resource_id::{ResourceId, usable_keys};
 
 /// Everything the local cloud remembers. Cloned for every mutation, so that a failed one leaves no trace.
@@ -28,6 +29,8 @@ pub struct State {
     /// R2 buckets by name.
     #[serde(deserialize_with = "usable_keys")]
     pub r2: BTreeMap<ResourceId, R2Bucket>,
+    /// Queues by id.
+    pub queues: BTreeMap<String, Queue>,
     /// Storage that was deleted and whose files are still there.
     pub dropped: Dropped,
     /// Uploaded asset files by the client's 32 hex digit hash.
@@ -141,6 +144,8 @@ pub struct Version {
     pub assets: Option<Assets>,
     /// Names the main module exports and, where known, their kind.
     pub exports: BTreeMap<String, Option<String>>,
+    /// Kinds of event the main module has a handler for; empty when that is not known.
+    pub handlers: Vec<String>,
     /// Milliseconds the trial load took.
     pub startup_time_ms: u64,
     /// Hash of the content.
@@ -151,6 +156,13 @@ pub struct Version {
     pub has_preview: bool,
     /// Uploaded settings nothing here acts on (placement, limits, …), kept to be read back.
     pub extra: BTreeMap<String, Value>,
+}
+
+impl Version {
+    /// Whether the main module has a handler for a kind of event.
+    pub fn handles(&self, event: &str) -> bool {
+        self.handlers.iter().any(|handler| handler == event)
+    }
 }
 
 /// One module of a version.

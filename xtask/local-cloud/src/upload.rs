@@ -48,10 +48,16 @@ pub async fn accept(app: &App, request: &Request, upload: &Upload) -> Result<Ver
     let trial = try_out(app, request, &draft).await?;
     app.mutate(|state| {
         let mut draft = self::draft(state, request, upload)?;
-        if let Some((startup_time_ms, exports)) = trial {
+        if let Some(Tried {
+            startup_time_ms,
+            exports,
+            handlers,
+        }) = trial
+        {
             check_exports(state, request, &draft.migrated, &exports)?;
             draft.version.startup_time_ms = startup_time_ms;
             draft.version.exports = exports;
+            draft.version.handlers = handlers;
         }
         Ok(keep(state, request, upload, draft))
     })
@@ -175,9 +181,14 @@ fn assets(
     }))
 }
 
-type Tried = Option<(u64, BTreeMap<String, Option<String>>)>;
+/// What a trial load found out.
+struct Tried {
+    startup_time_ms: u64,
+    exports: BTreeMap<String, Option<String>>,
+    handlers: Vec<String>,
+}
 
-async fn try_out(app: &App, request: &Request, draft: &Draft) -> Result<Tried, ApiError> {
+async fn try_out(app: &App, request: &Request, draft: &Draft) -> Result<Option<Tried>, ApiError> {
     if draft.version.main_module.is_none() {
         return Ok(None);
     }
@@ -195,7 +206,12 @@ async fn try_out(app: &App, request: &Request, draft: &Draft) -> Result<Tried, A
         Trial::Loaded {
             startup_time_ms,
             exports,
-        } => Ok(Some((startup_time_ms, exports))),
+            handlers,
+        } => Ok(Some(Tried {
+            startup_time_ms,
+            exports,
+            handlers,
+        })),
         Trial::Failed(message) => Err(ApiError::bad_request(10021, message)),
     }
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::queues::{
+    Consumer, ConsumerKind, ConsumerSettings, Queue as StoredQueue, QueueSettings,
+};
 use crate::resource_id::ResourceId;
 use crate::state::{Assets, Module, Script, State};
 
@@ -18,6 +21,32 @@ pub struct World {
     pub workers: Vec<Worker>,
     /// Storage that must exist even if nothing binds it.
     pub resources: Resources,
+    /// Queues.
+    pub queues: Vec<Queue>,
+}
+
+/// One queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Queue {
+    /// 32 hex digits.
+    pub id: String,
+    /// Name, as bindings say it.
+    pub name: String,
+    /// How it treats all messages.
+    pub settings: QueueSettings,
+    /// The Worker that gets the messages; one that pulls asks for them by itself.
+    pub consumer: Option<QueueConsumer>,
+}
+
+/// A Worker that gets messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueueConsumer {
+    /// Worker.
+    pub script: String,
+    /// Id of the queue that gets what was retried too often.
+    pub dead_letter: Option<String>,
+    /// How messages are handed over.
+    pub settings: ConsumerSettings,
 }
 
 /// One Worker.
@@ -97,6 +126,34 @@ pub fn world(state: &State) -> World {
             kv: state.kv.keys().cloned().collect(),
             r2: state.r2.keys().cloned().collect(),
         },
+        queues: state
+            .queues
+            .iter()
+            .map(|(id, stored)| queue(state, id, stored))
+            .collect(),
+    }
+}
+
+fn queue(state: &State, id: &str, stored: &StoredQueue) -> Queue {
+    let worker = stored
+        .consumer
+        .as_ref()
+        .filter(|consumer| consumer.kind == ConsumerKind::Worker);
+    let consumer = |consumer: &Consumer| {
+        let dead_letter = consumer.dead_letter_queue.as_deref();
+        Some(QueueConsumer {
+            script: consumer.script.clone()?,
+            dead_letter: dead_letter
+                .and_then(|name| state.queue_named(name))
+                .map(|(id, _)| id.clone()),
+            settings: consumer.settings.clone(),
+        })
+    };
+    Queue {
+        id: id.to_owned(),
+        name: stored.name.clone(),
+        settings: stored.settings.clone(),
+        consumer: worker.and_then(consumer),
     }
 }
 

@@ -42,7 +42,7 @@ test("what is not there becomes a stand-in that fails on use", () => {
   assert.equal(services.GONE.props.why, "worker `nobody` is not deployed");
   assert.equal(services.NO_ENTRY.entrypoint, "MissingService");
   assert.equal(objectBindings.ROOM.className, "MissingObject");
-  assert.deepEqual(services.QUEUE.props, { binding: "QUEUE", type: "queue" });
+  assert.deepEqual(services.QUEUE.props, { binding: "QUEUE", type: "queue", why: "queue `q` does not exist" });
 });
 
 test("only the primary owns the objects, under a key that outlives versions", () => {

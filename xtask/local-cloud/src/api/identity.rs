@@ -50,10 +50,6 @@ pub fn router() -> Router<App> {
             "/accounts/{account}/containers/dash/applications",
             get(async || ok(json!([]))),
         )
-        .route(
-            "/accounts/{account}/queues",
-            get(async |page: Query<Page>| list::<Value>(&[], &page)),
-        )
 }
 
 fn account() -> Value {

@@ -10,6 +10,7 @@ use crate::api::scripts::summary;
 use crate::app::App;
 use crate::bindings::{shown, text};
 use crate::envelope::{ApiError, ApiResult, Page, list, ok};
+use crate::queues;
 use crate::state::{Script, State};
 
 /// Routes.
@@ -210,12 +211,20 @@ pub(super) async fn delete(
                     .is_some_and(|preview| preview.of == name)
         };
         state.scripts.retain(|_, script| !is_doomed(script));
+        queues::detach_missing(state);
         Ok(())
     })?;
     ok(Value::Null)
 }
 
 fn check_unreferenced(state: &State, name: &str) -> Result<(), ApiError> {
+    if let Some(queue) = queues::consumed_by(state, name).next() {
+        let message = format!(
+            "Cannot delete the Worker '{name}': it is still in use as a consumer for the queue '{}'. Use force to delete it anyway.",
+            queue.name
+        );
+        return Err(ApiError::bad_request(10064, message));
+    }
     let services = incoming(state, name, "service", "service").map(|(service, _)| service);
     let objects = incoming(state, name, "durable_object_namespace", "script_name")
         .map(|(service, _)| service);

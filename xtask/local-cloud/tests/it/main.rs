@@ -8,6 +8,7 @@ mod edge;
 mod github;
 mod guard;
 mod process;
+mod queues;
 mod resource_ids;
 mod sidecar;
 mod support;
