@@ -59,7 +59,7 @@ impl Rehearsed {
         let mut world = World::kiamichi();
         world.stop_cloud();
         // What `doctor` looks at, too.
-        for name in ["package-lock.json", ".github", "xtask/src"] {
+        for name in ["package-lock.json", ".github", "scripts", "xtask/src"] {
             copy(&repo().join(name), &world.root().join(name));
         }
         world.commit("lock file and workflows");

@@ -39,6 +39,10 @@ pub fn of(example: &Example) -> Option<Way> {
             Way::Elsewhere("xtask/tests/it/bootstrap.rs", "--check")
         }
         ["npx", "wrangler", ..] => Way::Wrangler,
+        // This repo has no queue.
+        ["curl", url] if url.ends_with("/_local/queues") => {
+            Way::Elsewhere("xtask/local-cloud/tests/it/queues/mod.rs", "\"/queues\"")
+        }
         ["curl", ..] => Way::Curl,
         ["export" | "read" | "umask" | "echo" | "mkdir", ..] => Way::Shell,
         ["git", "clone", "<this", "repo>", "&&", "cd", ..] => Way::Shell,

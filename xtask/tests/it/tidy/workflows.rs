@@ -322,7 +322,9 @@ fn a_job_calls_one_verb_that_exists() {
 #[test]
 fn only_a_patrol_runs_a_script_of_the_repo() {
     let script = ("scripts/test-all", "#!/bin/sh\n# Every test.\nexit 0\n");
-    let patrol = PREVIEWS[2].1.replace("cargo xtask ci", "scripts/test-all");
+    let patrol = PREVIEWS[2]
+        .1
+        .replace("run: cargo xtask ci", "run: scripts/test-all");
     let files = |patrol| [PREVIEWS[0], PREVIEWS[1], (PREVIEWS[2].0, patrol), script];
     expect_problems(&files(patrol.as_str()), expect![[""]]);
     let gone = patrol.replace("scripts/test-all", "scripts/gone");
