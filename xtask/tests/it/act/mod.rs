@@ -24,6 +24,21 @@ use crate::act::world::World;
 /// The account that `pipeline.toml` names.
 const ACCOUNT: &str = "3f1c9a7be2d84c05b6a1d7e94f20c8aa";
 
+/// Enough of this repo to be spread over runners; that all four Workers pass is seen by `workers` and by a rehearsal.
+const TWO_WORKERS: &str = r#"
+ignored_workers = ["workers/main", "workers/business-agent"]
+[workers.analyzer]
+path = "workers/analyzer-worker"
+secrets = ["ADMIN_KEY"]
+[workers.facebook]
+path = "workers/facebook-worker"
+secrets = ["FB_SECRET", "FB_EMAIL", "FB_PASSWORD"]
+[databases.kiamichi-biz-connect-db]
+migrations = "workers/main/migrations"
+schema = "workers/main/schema.sql"
+seed = "workers/main/seed.sql"
+"#;
+
 /// The steps of a report with one of these states.
 fn steps<'r>(report: &'r Value, states: &[&str]) -> BTreeSet<&'r str> {
     let steps = report["steps"].as_array().into_iter().flatten();
@@ -44,13 +59,12 @@ fn ci_tells_the_truth_and_repeats_nothing() {
         return;
     }
     let world = World::new();
+    world.add("pipeline.toml", TWO_WORKERS);
     let shards = [
         "ci --gather .xtask/shards",
         "ci --matrix",
-        "ci --shard 1/4",
-        "ci --shard 2/4",
-        "ci --shard 3/4",
-        "ci --shard 4/4",
+        "ci --shard 1/2",
+        "ci --shard 2/2",
     ];
     let push = world.act("push", "ci", r#"{"ref": "refs/heads/main"}"#, xtask());
     push.expect_success();

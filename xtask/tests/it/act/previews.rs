@@ -102,6 +102,17 @@ fn a_pull_request_has_a_preview_until_it_is_closed() {
         patrol.xtask_calls(),
         ["cleanup --stale", "rehearse", "status"]
     );
+    let parts = [
+        "tests", "benches", "deploy", "preview", "cleanup", "migrate", "rollback",
+    ];
+    for part in parts {
+        let call = format!("scripts/test-all {part}");
+        assert!(
+            patrol.calls.contains(&call),
+            "no {call}: {:?}",
+            patrol.calls
+        );
+    }
     let rehearsal = patrol.report("rehearse");
     assert_ne!(rehearsal["outcome"], "failure", "{rehearsal}");
     let built = "cargo build --locked --package xtask --package local-cloud".to_owned();
