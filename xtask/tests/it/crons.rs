@@ -45,7 +45,7 @@ fn crons_are_compared_with_what_is_live_and_fired() {
     let mut files = repo::one_worker(CODE);
     files.retain(|(path, _)| *path != "worker/wrangler.toml");
     files.push(("worker/wrangler.toml", CONFIG));
-    let mut world = World::without_cloud(&files);
+    let mut world = World::without_cloud(&files).with_stand_in();
     let nothing = world.run(["crons"]).exits(0);
     assert!(nothing.stdout.contains("live: not compared"), "{nothing}");
     let run = ["crons", "run", "one", "0 2 * * *"];

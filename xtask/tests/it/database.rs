@@ -15,7 +15,7 @@ fn lease(world: &World, holder: &str, seconds: i64) {
 
 #[test]
 fn one_release_at_a_time() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     world.change("workers/api/index.js");
     let serving = world.serving("small-api");
 
@@ -91,7 +91,7 @@ fn refuses(world: &World, expected: Expect) {
 
 #[test]
 fn migrations_are_applied_once_in_order_and_never_guessed() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     let first = "migrations/0001_tags.sql";
     let text = world.read(first);
 

@@ -42,7 +42,7 @@ fn crons(world: &World) -> Value {
 
 /// A deployed set, and a change of all three workers on top: one failure must not let the other two live.
 fn changed_world() -> (World, Live) {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"4s\"");
     world.commit("less patience");
     let before = live(&world);

@@ -71,7 +71,7 @@ fn kill_between_triggers_and_verify(world: &World, wanted: &str) {
 
 #[test]
 fn what_a_killed_run_left_is_taken_over_and_put_back() {
-    let mut world = World::deployed();
+    let mut world = World::deployed().with_stand_in();
     world.set("GITHUB_SERVER_URL", "https://github.com");
     world.set("GITHUB_REPOSITORY", "acme/shop");
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"4s\"");

@@ -21,7 +21,8 @@ fn deploy(world: &World, answer: &str) -> Run {
 fn a_version_of_the_apps_own_is_not_compared_and_another_version_of_the_worker_is() {
     let world = World::of(&one_worker(
         "export default { fetch: () => new Response() };\n",
-    ));
+    ))
+    .with_stand_in();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"2s\"");
     world.commit("less patience");
     world.deploy();

@@ -52,7 +52,7 @@ fn until(world: &World, arguments: &[&str], wanted: &str) -> (Vec<String>, Optio
 
 #[test]
 fn events_are_shown_searched_and_the_tails_deleted() {
-    let mut world = World::without_cloud(&repo::one_worker(CODE));
+    let mut world = World::without_cloud(&repo::one_worker(CODE)).with_stand_in();
     let off = world.run(["logs"]).exits(2);
     expect![[r#"
         error: the local cloud is not running, or has never seen this repo

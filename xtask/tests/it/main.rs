@@ -31,6 +31,7 @@ mod secrets_verb;
 mod shapes;
 mod ships;
 mod signals;
+mod stand_in;
 mod status;
 mod support;
 mod tidy;

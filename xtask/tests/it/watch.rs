@@ -100,7 +100,8 @@ fn what_the_public_meets_is_told_and_too_many_errors_count() {
             "migrations/0001_notes.sql",
             "CREATE TABLE notes (text TEXT);\n",
         ),
-    ]);
+    ])
+    .with_stand_in();
     // Nobody asks: that is told, and is no share of 0 %. The worker is new: it is listened to all the same.
     let run = world
         .run(["deploy", "--watch", "1s"])

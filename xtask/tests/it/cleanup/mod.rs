@@ -13,7 +13,7 @@ use crate::preview::dump::{difference, dump};
 use crate::support::World;
 
 fn world() -> World {
-    let mut world = World::of(&sources());
+    let mut world = World::of(&sources()).with_stand_in();
     world.set("GITHUB_REPOSITORY", REPO);
     made::adopted(&world);
     world

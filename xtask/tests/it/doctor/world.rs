@@ -27,7 +27,7 @@ pub fn healthy() -> World {
     let mut files = repo::small_set();
     files.push(("package.json", Box::leak(package.into_boxed_str())));
     files.push(("package-lock.json", "{}"));
-    let mut world = World::of(&files);
+    let mut world = World::of(&files).with_stand_in();
     // Installed long after it was locked.
     let lock = fs::File::options()
         .write(true)

@@ -3,7 +3,7 @@
 //! How it is steered is in `support/sweep`.
 
 mod check;
-mod payload;
+pub mod payload;
 mod world;
 
 use std::time::Duration;

@@ -34,7 +34,8 @@ impl Borrow<crate::support::World> for World {
 
 impl World {
     pub fn new() -> World {
-        let mut inner = crate::support::World::of(&[(".gitignore", payload::IGNORED)]);
+        let mut inner =
+            crate::support::World::of(&[(".gitignore", payload::IGNORED)]).with_stand_in();
         for (name, value) in SECRETS {
             inner.set(name, value);
         }

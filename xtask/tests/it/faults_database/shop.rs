@@ -65,7 +65,8 @@ impl Shop {
         let mut inner = World::of(&[
             (".gitignore", ".xtask\nnode_modules\n.wrangler\n"),
             ("pipeline.toml", PIPELINE),
-        ]);
+        ])
+        .with_stand_in();
         for (name, value) in SECRETS {
             inner.set(name, value);
         }

@@ -10,7 +10,7 @@ use crate::support::World;
 
 /// The small set; wrangler finds its migrations, too.
 fn world() -> World {
-    let world = World::new();
+    let world = World::new().with_stand_in();
     crate::support::pending::tell_wrangler(&world);
     world.commit("wrangler knows the migrations");
     world

@@ -29,7 +29,7 @@ fn killed_after(world: &World, method: &str, path: &str) {
 
 #[test]
 fn what_one_worker_announces_is_marked_before_it_is_made_anew() {
-    let mut world = World::of(&[(".gitignore", IGNORED)]);
+    let mut world = World::of(&[(".gitignore", IGNORED)]).with_stand_in();
     for (name, value) in SECRETS {
         world.set(name, value);
     }

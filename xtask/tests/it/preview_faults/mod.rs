@@ -4,7 +4,7 @@
 
 mod anew;
 mod cleanup;
-mod payload;
+pub mod payload;
 mod preview;
 
 use serde_json::{Value, json};

@@ -84,7 +84,7 @@ impl Sweep for Preview {
     }
 
     fn world(&self) -> World {
-        let mut inner = crate::support::World::of(&[(".gitignore", IGNORED)]);
+        let mut inner = crate::support::World::of(&[(".gitignore", IGNORED)]).with_stand_in();
         for (name, value) in SECRETS {
             inner.set(name, value);
         }

@@ -17,7 +17,7 @@ const MIGRATION: &str = "-- xtask: allow update-all because the test looks for t
 
 #[test]
 fn the_first_release_comes_back_row_for_row() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"6s\"");
     tell_wrangler(&world);
     world.commit("less patience");

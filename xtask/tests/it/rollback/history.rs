@@ -18,7 +18,7 @@ fn three_releases() -> (World, Vec<Live>) {
 }
 
 fn make_three_releases() -> World {
-    let mut world = World::deployed();
+    let mut world = World::deployed().with_stand_in();
     let mut lives = vec![live(&world)];
     world.replace(SITE_CONFIG, "0 6 * * *", "0 7 * * *");
     world.change(SITE);
@@ -38,7 +38,7 @@ fn make_three_releases() -> World {
 /// Two releases: the second changes the api.
 fn two_releases() -> World {
     World::warm("two releases", || {
-        let world = World::deployed();
+        let world = World::deployed().with_stand_in();
         world.change(API);
         world.deploy();
         world
@@ -163,7 +163,7 @@ fn one_worker_goes_back_alone() {
 
 #[test]
 fn what_cannot_be_rolled_back_is_told_before_anything_changes() {
-    let world = World::new();
+    let world = World::new().with_stand_in();
     let run = world
         .run(["rollback"])
         .exits(2)
@@ -214,7 +214,8 @@ fn what_cannot_be_rolled_back_is_told_before_anything_changes() {
     // No database, no records.
     let world = World::of(&crate::support::repo::one_worker(
         "export default { fetch: () => Response.json({ ok: true }) };",
-    ));
+    ))
+    .with_stand_in();
     world
         .run(["rollback"])
         .exits(2)

@@ -39,7 +39,7 @@ fn play_production(world: &mut World) {
 }
 
 fn make_production() -> World {
-    let mut world = World::new();
+    let mut world = World::new().with_stand_in();
     // A busy machine is no news here.
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"100s\"");
     world.replace("pipeline.toml", "timeout = \"10s\"", "timeout = \"60s\"");

@@ -44,7 +44,7 @@ fn check(world: &World, code: i32, expected: Expect) -> Value {
 /// One deploy, then a change by hand after the other; what is put right again is what the next one would hide behind.
 #[test]
 fn drift_by_hand_is_seen_and_told_from_what_is_not_deployed() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     clean(&world);
     let hand = Hand::new(&world);
     a_deploy_past_the_pipeline(&world, &hand);

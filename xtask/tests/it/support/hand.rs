@@ -80,7 +80,7 @@ impl Hand {
             PathBuf::from("node")
         };
         let mut child = Command::new(node)
-            .arg(modules.join("wrangler/wrangler-dist/cli.js"))
+            .arg(super::node_modules().join("wrangler/wrangler-dist/cli.js"))
             .args(arguments)
             .current_dir(folder)
             .env("CI", "true")

@@ -16,6 +16,7 @@ pub mod repo;
 mod run;
 pub mod setup;
 pub mod signals;
+mod stand_in;
 pub mod sweep;
 pub mod tools;
 mod warm;

@@ -40,7 +40,7 @@ pub fn states(world: &World, exit: i32) -> Vec<(String, String)> {
 fn wrangler_pending(world: &World) -> BTreeSet<String> {
     let site = world.root().join("workers/site");
     let output = Command::new(world.root().join("node_modules/.bin/node"))
-        .arg(world.root().join("node_modules/wrangler/bin/wrangler.js"))
+        .arg(super::node_modules().join("wrangler/bin/wrangler.js"))
         .args(["d1", "migrations", "list", "small-db", "--remote"])
         .current_dir(site)
         .env("CLOUDFLARE_API_BASE_URL", world.cloud().api())

@@ -94,7 +94,8 @@ fn is_time(word: &str) -> bool {
 fn is_duration(word: &str) -> bool {
     let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = &word[number.len()..];
-    matches!(unit, "s" | "ms" | "µs")
+    // Minutes and hours: a warm world is up to an hour old.
+    matches!(unit, "s" | "ms" | "µs" | "m" | "h")
         && number.starts_with(|c: char| c.is_ascii_digit())
         && number
             .chars()

@@ -23,7 +23,7 @@ fn served_by(world: &World) -> String {
 
 #[test]
 fn a_live_worker_that_is_renamed_is_made_anew_beside_the_old_one() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     assert_eq!((count(&world), count(&world)), (1, 2));
 
     // One that another one calls, with data.
