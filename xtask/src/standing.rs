@@ -144,7 +144,7 @@ fn ledgers(workspace: &Workspace, target: &Target, env: &Env) -> anyhow::Result<
             schemas.push(schema);
             continue;
         };
-        let database = Database::new(&target.cloudflare, &config.name, id);
+        let database = Database::of(&target.cloudflare, config, id);
         let ledger = match migrations::read_ledger(&database) {
             Ok(ledger) => ledger,
             // It does not exist: that is the answer, and not a reason to say nothing of the rest.

@@ -3,6 +3,7 @@
 
 mod checks;
 mod graph;
+mod layouts;
 
 #[cfg(test)]
 mod tests;
@@ -353,6 +354,10 @@ fn resolve_databases(pipeline: &mut Pipeline, workers: &[Worker]) {
                 .push((worker.name.clone(), d1.binding.clone()));
             if database.id.is_none() {
                 database.id.clone_from(&d1.database_id);
+            }
+            let says = d1.migrations_pattern.is_some() || d1.migrations_table.is_some();
+            if says && database.layout.from.is_none() {
+                database.layout = d1.layout(&worker.config_path);
             }
         }
     }

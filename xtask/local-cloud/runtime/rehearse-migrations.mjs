@@ -1,10 +1,9 @@
 // Applies SQL files to an empty D1 database, as `cargo xtask ci` asks for it: baseline, migrations in order, seed.
 // Prints one JSON line: {"ok":true,"files":N} or {"ok":false,"file","line","message"}. Exit code 1 when a file fails.
 //
-// usage: node rehearse-migrations.mjs '{"repo_root":"…","baseline":"…"|null,"migrations":"folder","seed":"…"|null}'
+// usage: node rehearse-migrations.mjs '{"repo_root":"…","baseline":"…"|null,"migrations":["…"],"seed":"…"|null}'
 
-import { readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
+import { readFileSync } from "node:fs";
 
 import { splitStatements } from "./sql.mjs";
 import { plain, throwAway } from "./throwaway.mjs";
@@ -13,7 +12,7 @@ const request = JSON.parse(process.argv[2] ?? "{}");
 const { database, close } = await throwAway(request.repo_root);
 
 try {
-  const files = sqlFiles(request);
+  const files = [request.baseline, ...request.migrations, request.seed].filter(Boolean);
   let failure = null;
   for (const file of files) {
     failure = await apply(database, file);
@@ -23,13 +22,6 @@ try {
   process.exitCode = failure ? 1 : 0;
 } finally {
   await close();
-}
-
-function sqlFiles({ baseline, migrations, seed }) {
-  const number = (name) => Number.parseInt(name, 10);
-  const names = readdirSync(migrations).filter((name) => name.endsWith(".sql"));
-  names.sort((one, other) => number(one) - number(other) || (one < other ? -1 : 1));
-  return [baseline, ...names.map((name) => path.join(migrations, name)), seed].filter(Boolean);
 }
 
 /** Applies a file as one atomic batch, as the deploy does; what is wrong with it, or null. */

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::layout::read_pattern;
 use super::section::Section;
 use super::source::Place;
 use super::tree::{Kind, Node};
@@ -49,6 +50,10 @@ pub struct D1 {
     pub database_id: Option<String>,
     /// Where wrangler looks for migrations, relative to the config.
     pub migrations_dir: Option<String>,
+    /// `migrations_pattern`, relative to that folder.
+    pub migrations_pattern: Option<String>,
+    /// The table wrangler records applied migrations in.
+    pub migrations_table: Option<String>,
     /// Where it is declared.
     pub at: Place,
 }
@@ -211,14 +216,13 @@ fn read_d1(config: &Section<'_>, names: &mut Names) -> Vec<D1> {
             database_name: section.text("database_name"),
             database_id: section.string("database_id"),
             migrations_dir: section.text("migrations_dir"),
+            migrations_pattern: read_pattern(&section),
+            migrations_table: section.text("migrations_table"),
             at: section.place(),
         })
     };
-    config
-        .sections("d1_databases")
-        .into_iter()
-        .filter_map(d1)
-        .collect()
+    let sections = config.sections("d1_databases");
+    sections.into_iter().filter_map(d1).collect()
 }
 
 fn read_kv(config: &Section<'_>, names: &mut Names) -> Vec<Kv> {

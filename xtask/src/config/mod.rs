@@ -7,6 +7,7 @@ mod durable;
 pub mod edit;
 mod generated;
 pub mod keys;
+pub mod layout;
 pub(crate) mod names;
 mod pipeline;
 mod routes;

@@ -26,6 +26,7 @@ pub use self::preview::{DataReset, MissingSecrets, Preview, PreviewData, Preview
 pub use self::project::Project;
 pub use self::rollback::Rollback;
 pub use self::watch::Watch;
+use super::layout::Layout;
 use super::source::Place;
 
 /// The whole of `pipeline.toml`.
@@ -122,6 +123,8 @@ pub struct Database {
     pub id: Option<String>,
     /// The workers bound to it: short name and binding name.
     pub bound_by: Vec<(String, String)>,
+    /// How wrangler finds and records its migrations, from those bindings.
+    pub layout: Layout,
     /// Where the table stands.
     pub at: Place,
 }

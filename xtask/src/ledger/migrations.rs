@@ -1,28 +1,26 @@
 //! Which SQL files a database still needs, by its ledger: wrangler's own table says which were applied, ours with
 //! which content. Planning is pure; files are read in `gather`.
 
+mod files;
 pub mod status;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::digest;
+pub use self::files::{compare, gather, list};
 use crate::error::Fail;
-use crate::ledger::{Database, TABLES_SQL, literal, names};
+use crate::ledger::{Database, TABLES_SQL, identifier, is_own_table, literal, names};
 
-const APPLIED_SQL: &str = "SELECT name FROM d1_migrations ORDER BY id";
 const HASHES_SQL: &str = "SELECT name, hash, release, applied_at FROM xtask_migrations";
 
 /// One SQL file of the repo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlFile {
-    /// The file's name without folder.
+    /// The file's path below the folder of the migrations, as wrangler records it; the name of a baseline or a seed.
     pub name: String,
     /// Where it is, from the repo's root, for messages.
     pub path: String,
@@ -37,19 +35,21 @@ pub struct SqlFile {
 pub struct Files {
     /// `schema.sql`.
     pub baseline: Option<SqlFile>,
-    /// `NNNN_name.sql`, in order.
+    /// `NNNN_name.sql` or `NNNN_name/migration.sql`, in order.
     pub migrations: Vec<SqlFile>,
     /// `seed.sql`.
     pub seed: Option<SqlFile>,
     /// Migrations that another database has applied, production's for its preview: their order is settled, whatever they
     /// are called.
     pub history: BTreeSet<String>,
+    /// The table wrangler records applied migrations in.
+    pub table: String,
 }
 
 /// What a database says it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// The names in wrangler's `d1_migrations`, in the order they were applied.
+    /// The names in wrangler's own table, in the order they were applied.
     pub applied: Vec<String>,
     /// Our own rows: name → hash.
     pub hashes: BTreeMap<String, String>,
@@ -92,83 +92,32 @@ impl Files {
     }
 }
 
-/// Reads the SQL files `pipeline.toml` names; paths are relative to `root`.
-pub fn gather(root: &Path, database: &crate::config::Database) -> anyhow::Result<Files> {
-    let folder = root.join(&database.migrations);
-    let mut migrations = Vec::new();
-    let entries = std::fs::read_dir(&folder)
-        .with_context(|| format!("failed to read {}", folder.display()))?;
-    for entry in entries {
-        let path = entry
-            .with_context(|| format!("failed to read {}", folder.display()))?
-            .path();
-        // A baseline or a seed may lie in the folder of the migrations without being one.
-        let other = [&database.schema, &database.seed]
-            .into_iter()
-            .flatten()
-            .any(|other| root.join(other) == path);
-        if !other && path.extension().is_some_and(|extension| extension == "sql") {
-            migrations.push(read(root, &path)?);
-        }
-    }
-    migrations.sort_by(|a, b| order(&a.name).cmp(&order(&b.name)));
-    let optional = |path: &Option<std::path::PathBuf>| {
-        path.as_ref()
-            .map(|path| read(root, &root.join(path)))
-            .transpose()
-    };
-    Ok(Files {
-        baseline: optional(&database.schema)?,
-        migrations,
-        seed: optional(&database.seed)?,
-        history: BTreeSet::new(),
-    })
-}
-
-fn read(root: &Path, path: &Path) -> anyhow::Result<SqlFile> {
-    let raw = std::fs::read_to_string(path).map_err(|error| {
-        Fail::setup(format!("{} cannot be read", path.display()))
-            .why(error.to_string())
-            .fix("make it a UTF-8 text file, or correct its path in pipeline.toml")
-    })?;
-    let sql = raw.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    Ok(SqlFile {
-        hash: digest::text(&sql),
-        path: path
-            .strip_prefix(root)
-            .unwrap_or(path)
-            .display()
-            .to_string(),
-        name,
-        sql,
-    })
-}
-
 /// Reads the ledger of a database; one that has none yet has an empty one.
 pub fn read_ledger(database: &Database) -> anyhow::Result<Ledger> {
     // One request in the usual case; a database without the tables refuses it and is asked step by step.
-    let all = format!("{TABLES_SQL};\n{APPLIED_SQL};\n{HASHES_SQL}");
+    let applied_sql = database.applied_sql();
+    let all = format!("{TABLES_SQL};\n{applied_sql};\n{HASHES_SQL}");
     if let Some(sets) = database.read_each(&all)?
         && let [tables, applied, hashes] = sets.as_slice()
     {
-        return Ok(ledger(&names(tables), applied, hashes));
+        return Ok(ledger(database, &names(tables), applied, hashes));
     }
     let tables = database.tables()?;
     let rows = |table: &str, sql: &str| match tables.contains(table) {
         true => database.read(sql),
         false => Ok(Vec::new()),
     };
-    let applied = rows("d1_migrations", APPLIED_SQL)?;
+    let applied = rows(&database.table, &applied_sql)?;
     let hashes = rows("xtask_migrations", HASHES_SQL)?;
-    Ok(ledger(&tables, &applied, &hashes))
+    Ok(ledger(database, &tables, &applied, &hashes))
 }
 
-fn ledger(tables: &BTreeSet<String>, applied: &[Value], hashes: &[Value]) -> Ledger {
+fn ledger(
+    database: &Database,
+    tables: &BTreeSet<String>,
+    applied: &[Value],
+    hashes: &[Value],
+) -> Ledger {
     let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
     Ledger {
         applied: applied.iter().map(|row| text(row, "name")).collect(),
@@ -185,9 +134,10 @@ fn ledger(tables: &BTreeSet<String>, applied: &[Value], hashes: &[Value]) -> Led
             .collect(),
         has_tables: tables
             .iter()
-            .any(|name| !name.starts_with("xtask_") && name != "d1_migrations"),
+            .any(|name| !is_own_table(name, &database.table)),
         has_ledger: ["xtask_lease", "xtask_releases", "xtask_migrations"]
             .iter()
+            .chain([&database.table.as_str()])
             .all(|name| tables.contains(*name)),
     }
 }
@@ -217,7 +167,7 @@ pub fn pending(
     let mut todo = Vec::new();
     let fresh = !ledger.has_tables && ledger.applied.is_empty();
     if let Some(baseline) = files.baseline.as_ref().filter(|_| fresh) {
-        todo.push(apply("baseline", baseline, release, &stamp));
+        todo.push(apply("baseline", baseline, files, release, &stamp));
     }
     let applied: BTreeSet<&str> = ledger.applied.iter().map(String::as_str).collect();
     for file in files
@@ -225,19 +175,19 @@ pub fn pending(
         .iter()
         .filter(|file| !applied.contains(file.name.as_str()))
     {
-        todo.push(apply("migration", file, release, &stamp));
+        todo.push(apply("migration", file, files, release, &stamp));
     }
     if let Some(seed) = files
         .seed
         .as_ref()
         .filter(|seed| ledger.hashes.get(&seed.name) != Some(&seed.hash))
     {
-        todo.push(apply("seed", seed, release, &stamp));
+        todo.push(apply("seed", seed, files, release, &stamp));
     }
     Ok(todo)
 }
 
-fn apply(kind: &'static str, file: &SqlFile, release: &str, stamp: &str) -> Apply {
+fn apply(kind: &'static str, file: &SqlFile, files: &Files, release: &str, stamp: &str) -> Apply {
     let mut sql = file.sql.trim_end().to_owned();
     if !sql.ends_with(';') {
         // On a line of its own: the file may end in a comment.
@@ -246,7 +196,8 @@ fn apply(kind: &'static str, file: &SqlFile, release: &str, stamp: &str) -> Appl
     let mut ledger = String::new();
     if kind == "migration" {
         ledger.push_str(&format!(
-            "INSERT INTO \"d1_migrations\" (name) VALUES ({});\n",
+            "INSERT INTO {} (name) VALUES ({});\n",
+            identifier(&files.table),
             literal(&file.name)
         ));
     }
@@ -358,12 +309,6 @@ pub fn shared_numbers(files: &Files) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// What migrations are sorted by, as wrangler does: the number, files without one last, then the name.
-pub fn order(name: &str) -> (bool, u64, &str) {
-    let number = number(name);
-    (number.is_none(), number.unwrap_or(0), name)
 }
 
 /// The number a file's name starts with.

@@ -11,19 +11,32 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::config::{self, layout};
 use crate::error::Fail;
 use crate::tools::cloudflare::{self, ApiError, Cloudflare};
 
 /// The pipeline's own tables. Every statement may run again on a database that has them.
-pub const TABLES: &str = "\
+const TABLES: &str = "\
 CREATE TABLE IF NOT EXISTS xtask_lease (name TEXT PRIMARY KEY, token TEXT NOT NULL, holder TEXT NOT NULL, \
 run_url TEXT, acquired_at TEXT NOT NULL, expires_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS xtask_releases (id TEXT PRIMARY KEY, number INTEGER NOT NULL, created_at TEXT NOT NULL, \
 sha TEXT NOT NULL, author TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS xtask_migrations (name TEXT PRIMARY KEY, kind TEXT NOT NULL, hash TEXT NOT NULL, \
-release TEXT NOT NULL, applied_at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS \"d1_migrations\" (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
-applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);";
+release TEXT NOT NULL, applied_at TEXT NOT NULL);";
+
+/// Makes the pipeline's own tables, and wrangler's table of applied migrations, as wrangler makes it. May run again.
+pub fn tables_sql(applied: &str) -> String {
+    format!(
+        "{TABLES}\nCREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
+         applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);",
+        identifier(applied)
+    )
+}
+
+/// True for a table that no SQL file of the repo makes; `applied` is wrangler's table of applied migrations.
+pub fn is_own_table(name: &str, applied: &str) -> bool {
+    name.starts_with("xtask_") || [layout::DEFAULT_TABLE, applied].contains(&name)
+}
 
 /// Lists the tables, without SQLite's and Cloudflare's own.
 const TABLES_SQL: &str = "SELECT name FROM sqlite_master WHERE type = 'table' \
@@ -37,6 +50,8 @@ pub struct Database {
     pub name: String,
     /// Its UUID.
     pub id: String,
+    /// The table wrangler records applied migrations in.
+    pub table: String,
 }
 
 impl Database {
@@ -46,7 +61,24 @@ impl Database {
             cloud: cloud.clone(),
             name: name.to_owned(),
             id: id.to_owned(),
+            table: layout::DEFAULT_TABLE.to_owned(),
         }
+    }
+
+    /// The production database of a `[databases]` table.
+    pub fn of(cloud: &Cloudflare, config: &config::Database, id: &str) -> Database {
+        Database::new(cloud, &config.name, id).recorded_in(&config.layout.table)
+    }
+
+    /// The same database, whose applied migrations are in `table`.
+    pub fn recorded_in(self, table: &str) -> Database {
+        let table = table.to_owned();
+        Database { table, ..self }
+    }
+
+    /// Selects the names of the applied migrations, in the order they were applied.
+    pub fn applied_sql(&self) -> String {
+        format!("SELECT name FROM {} ORDER BY id", identifier(&self.table))
     }
 
     /// The path of its `query` endpoint.
@@ -64,7 +96,8 @@ impl Database {
 
     /// Makes the pipeline's tables.
     pub fn create_tables(&self) -> anyhow::Result<()> {
-        self.write(TABLES, &[]).map(drop)
+        let sql = tables_sql(&self.table);
+        self.write(&sql, &[]).map(drop)
     }
 
     /// Rows of one SELECT.
@@ -136,6 +169,11 @@ fn names(rows: &[Value]) -> BTreeSet<String> {
     rows.iter()
         .filter_map(|row| row["name"].as_str().map(str::to_owned))
         .collect()
+}
+
+/// A name as an SQL identifier.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text as an SQL literal.

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::config::layout::DEFAULT_TABLE;
 use crate::ledger::{self, Database, literal};
 use crate::plan::{Action, Rest, Step};
 use crate::preview::names::{self, Key};
@@ -87,6 +88,6 @@ fn marking_sql(key: Key, repo: &str) -> String {
     format!(
         "{}\nCREATE TABLE IF NOT EXISTS {table} (repo TEXT NOT NULL, preview TEXT NOT NULL, PRIMARY KEY (repo, preview));\n\
          INSERT OR IGNORE INTO {table} (repo, preview) VALUES ({repo}, {preview});",
-        ledger::TABLES
+        ledger::tables_sql(DEFAULT_TABLE)
     )
 }

@@ -1,12 +1,14 @@
 //! The D1 databases the workers are bound to, and the SQL that belongs to them: the folder of migrations wrangler would use,
 //! a baseline beside it, rows to begin with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{Candidate, Files};
+use crate::config::D1;
+use crate::config::layout::{Layout, name_below};
 use crate::ledger::migrations::number;
 
 /// A database, by its name on Cloudflare.
@@ -40,6 +42,7 @@ pub struct Schema {
 /// Finds them, in the order of the workers.
 pub(super) fn find(root: &Path, files: &Files, workers: &[Candidate]) -> Vec<FoundDatabase> {
     let mut found: Vec<FoundDatabase> = Vec::new();
+    let mut layouts: HashMap<String, Layout> = HashMap::new();
     for worker in workers {
         for d1 in &worker.config.bindings.d1 {
             // Without a name there is nothing to call it by; the check of the configs tells.
@@ -66,11 +69,16 @@ pub(super) fn find(root: &Path, files: &Files, workers: &[Candidate]) -> Vec<Fou
             if !database.bound_by.contains(&path) {
                 database.bound_by.push(path);
             }
-            let Some(folder) = folder_of(files, &worker.dir, d1.migrations_dir.as_deref()) else {
+            let Some(folder) = folder_of(files, &worker.dir, d1) else {
                 continue;
             };
             match &database.migrations {
-                None => database.migrations = Some(folder),
+                None => {
+                    let layout = d1.layout(&worker.path());
+                    database.files = sql_in(files, &folder, &layout).count();
+                    database.migrations = Some(folder);
+                    layouts.insert(database.name.clone(), layout);
+                }
                 Some(first) if *first != folder && !database.others.contains(&folder) => {
                     database.others.push(folder)
                 }
@@ -82,8 +90,8 @@ pub(super) fn find(root: &Path, files: &Files, workers: &[Candidate]) -> Vec<Fou
         let Some(folder) = database.migrations.clone() else {
             continue;
         };
-        let migrations: Vec<&Path> = sql_in(files, &folder).collect();
-        database.files = migrations.len();
+        let layout = layouts.remove(&database.name).unwrap_or_default();
+        let migrations: Vec<&Path> = sql_in(files, &folder, &layout).collect();
         let beside = |name: &str| {
             let above = folder.parent().unwrap_or(Path::new(""));
             [folder.join(name), above.join(name)]
@@ -100,21 +108,27 @@ pub(super) fn find(root: &Path, files: &Files, workers: &[Candidate]) -> Vec<Fou
 }
 
 /// The folder wrangler takes migrations from, or one of that name further up, where workers share it.
-fn folder_of(files: &Files, dir: &Path, named: Option<&str>) -> Option<PathBuf> {
-    if let Some(named) = named {
+fn folder_of(files: &Files, dir: &Path, d1: &D1) -> Option<PathBuf> {
+    let layout = d1.layout(dir);
+    if let Some(named) = &d1.migrations_dir {
         let folder = plain(&dir.join(named))?;
-        return sql_in(files, &folder).next().map(|_| folder.clone());
+        return sql_in(files, &folder, &layout)
+            .next()
+            .map(|_| folder.clone());
     }
     dir.ancestors()
         .map(|above| above.join("migrations"))
-        .find(|folder| sql_in(files, folder).any(|path| number_of(path).is_some()))
+        .find(|folder| sql_in(files, folder, &layout).any(|path| number_of(path).is_some()))
 }
 
-fn sql_in<'a>(files: &'a Files, folder: &'a Path) -> impl Iterator<Item = &'a Path> {
+fn sql_in<'a>(
+    files: &'a Files,
+    folder: &'a Path,
+    layout: &'a Layout,
+) -> impl Iterator<Item = &'a Path> {
     files
         .below(folder)
-        .filter(move |path| path.parent() == Some(folder))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "sql"))
+        .filter(move |path| layout.matches(&name_below(folder, path)))
 }
 
 fn number_of(path: &Path) -> Option<u64> {

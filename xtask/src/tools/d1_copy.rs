@@ -21,7 +21,7 @@ pub struct Request {
     /// What the live database's `sqlite_schema` holds.
     pub schema: Vec<Object>,
     /// Makes the pipeline's own tables where they are missing.
-    pub own_tables: &'static str,
+    pub own_tables: String,
     /// The files, in order.
     pub files: Vec<Script>,
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::Worker;
+use super::{Worker, layouts};
 use crate::config::{Pipeline, Place, Problems, names, suggest};
 
 /// What the checks look at.
@@ -357,6 +357,7 @@ impl Checks<'_> {
         let bound: Vec<&str> = bound.filter_map(|d1| d1.database_name.as_deref()).collect();
         for database in &self.pipeline.databases {
             if !database.bound_by.is_empty() {
+                layouts::check(database, self.workers, self.problems);
                 continue;
             }
             let message = format!("no worker is bound to the database `{}`", database.name);

@@ -166,7 +166,7 @@ fn databases() -> Table {
         Key::new(
             "migrations",
             text("folder", ""),
-            "The `NNNN_name.sql` files, applied in the order of their numbers",
+            "The `NNNN_name.sql` files, applied in the order of their numbers. With `migrations_pattern` in the D1 binding, the files it matches",
         )
         .required()
         .example("\"migrations\""),

@@ -6,6 +6,7 @@ use super::keys::{HEALTH_PATH, PIPELINE};
 use super::preview::read_preview;
 use super::read_policy::{bundle_max, read_allow, read_audit, read_budgets, read_bundle};
 use super::{Bundle, Cloudflare, Database, Deploy, Local, Pipeline, WorkerEntry};
+use crate::config::layout::Layout;
 use crate::config::names;
 use crate::config::section::{Notes, Section};
 use crate::config::source::{Place, Problems, Source};
@@ -253,6 +254,7 @@ fn read_database(root: &Path, name: String, section: &Section<'_>) -> Option<Dat
         seed,
         id: None,
         bound_by: Vec::new(),
+        layout: Layout::default(),
         at: section.place(),
         name,
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Files, Ledger, SqlFile, number, order};
+use super::{Files, Ledger, SqlFile, compare, number};
 
 /// What is true of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub fn status(files: &Files, ledger: &Ledger) -> Vec<Row> {
             migrations.push((name.clone(), State::Missing));
         }
     }
-    migrations.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
+    migrations.sort_by(|(a, _), (b, _)| compare(a, b));
     rows.extend(migrations.into_iter().map(|(name, state)| Row {
         by: by(&name),
         kind: "migration",

@@ -1,6 +1,7 @@
 //! Ledgers against folders of migration files.
 
 use super::*;
+use crate::digest;
 use expect_test::{Expect, expect};
 
 fn file(name: &str, sql: &str) -> SqlFile {
@@ -35,6 +36,7 @@ fn check(migrations: &[(&str, &str)], applied: &[(&str, &str)], expect: Expect) 
             .collect(),
         seed: Some(file("seed.sql", "INSERT INTO a VALUES (1)")),
         history: BTreeSet::new(),
+        table: "d1_migrations".to_owned(),
     };
     let text = match pending(&files, &ledger(applied), "r1", SystemTime::UNIX_EPOCH) {
         Ok(todo) => todo
@@ -120,6 +122,10 @@ fn a_file_and_its_ledger_rows_are_one_request() {
     let apply = apply(
         "migration",
         &file("0001_it's.sql", "SELECT 1 -- end"),
+        &Files {
+            table: "d1_migrations".to_owned(),
+            ..Files::default()
+        },
         "r1",
         "now",
     );
@@ -212,9 +218,59 @@ fn a_baseline_in_the_folder_is_no_migration() {
         schema: Some(folder.path().join("m/schema.sql")),
         seed: Some(folder.path().join("m/seed.sql")),
         bound_by: Vec::new(),
+        layout: crate::config::layout::Layout::default(),
         at: crate::config::source::Place::default(),
     };
     let files = gather(folder.path(), &database).unwrap();
     let names: Vec<&str> = files.migrations.iter().map(|file| &*file.name).collect();
     assert_eq!(names, ["0001_a.sql", "b.sql"]);
+}
+
+/// The order of wrangler 4.155.0 for the same files.
+#[test]
+fn a_folder_per_migration_has_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let path = folder.path().join("drizzle").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "SELECT 1").unwrap();
+    };
+    for name in [
+        "10_c/migration.sql",
+        "9_b/migration.sql",
+        "0001_a/migration.sql",
+        "0001_a/down.sql",
+        "init/migration.sql",
+        "meta/_journal.json",
+        "meta/deep/1.sql",
+    ] {
+        write(name);
+    }
+    let mut database = crate::config::Database {
+        name: "shop".into(),
+        id: None,
+        migrations: folder.path().join("drizzle"),
+        schema: None,
+        seed: None,
+        bound_by: Vec::new(),
+        layout: crate::config::layout::Layout::default(),
+        at: crate::config::source::Place::default(),
+    };
+    let refused = gather(folder.path(), &database).unwrap_err();
+    expect![[r#"
+        no migration of `shop` matches `*.sql`
+          why: `.sql` files below the folder are never applied, such as `0001_a/migration.sql`
+          fix: add migrations_pattern = "<migrations_dir>/*/migration.sql" to the D1 binding in the wrangler config"#]].assert_eq(&refused.to_string());
+    database.layout.pattern = "*/migration.sql".to_owned();
+    let files = gather(folder.path(), &database).unwrap();
+    let names: Vec<&str> = files.migrations.iter().map(|file| &*file.name).collect();
+    assert_eq!(
+        names,
+        [
+            "0001_a/migration.sql",
+            "9_b/migration.sql",
+            "10_c/migration.sql",
+            "init/migration.sql"
+        ]
+    );
 }

@@ -33,7 +33,7 @@ use crate::context::Ctx;
 use crate::error::Fail;
 use crate::findings::{Finding, Severity};
 use crate::ledger::migrations::{Apply, Files, SqlFile};
-use crate::ledger::{Database, TABLES};
+use crate::ledger::{Database, tables_sql};
 use crate::run::Io;
 use crate::tools::d1_copy::{self, Answer, Object, Request, Script};
 
@@ -72,7 +72,7 @@ pub(crate) fn rehearse(
     release: &str,
     io: &Io,
 ) -> anyhow::Result<Rehearsal> {
-    let request = request(live_schema(database)?, todo);
+    let request = request(database, live_schema(database)?, todo);
     let answer = d1_copy::rehearse(ctx, &request, io)?;
     copied(database, &answer)?;
     let files: Vec<&SqlFile> = todo.iter().filter_map(|apply| files.of(apply)).collect();
@@ -98,15 +98,19 @@ pub(crate) fn differences(
     io: &Io,
 ) -> anyhow::Result<Vec<String>> {
     let schema = live_schema(database)?;
-    let live = d1_copy::rehearse(ctx, &request(schema, &[]), io)?;
+    let live = d1_copy::rehearse(ctx, &request(database, schema, &[]), io)?;
     copied(database, &live)?;
-    let made = d1_copy::rehearse(ctx, &request(Vec::new(), todo), io)?;
+    let made = d1_copy::rehearse(ctx, &request(database, Vec::new(), todo), io)?;
     let files: Vec<&SqlFile> = todo.iter().filter_map(|apply| files.of(apply)).collect();
     let failed = judge::failures(&made, &files);
     if !failed.is_empty() {
         return Ok(failed.iter().map(ToString::to_string).collect());
     }
-    Ok(compare::differences(&after(&live), &after(&made)))
+    Ok(compare::differences(
+        &after(&live),
+        &after(&made),
+        &database.table,
+    ))
 }
 
 /// The schema that the last statement left.
@@ -120,7 +124,7 @@ fn after(answer: &Answer) -> Schema {
     schema
 }
 
-fn request(schema: Vec<Object>, todo: &[Apply]) -> Request {
+fn request(database: &Database, schema: Vec<Object>, todo: &[Apply]) -> Request {
     let scripts = todo.iter().map(|apply| Script {
         name: apply.name.clone(),
         sql: apply.sql.clone(),
@@ -128,7 +132,7 @@ fn request(schema: Vec<Object>, todo: &[Apply]) -> Request {
     });
     Request {
         schema,
-        own_tables: TABLES,
+        own_tables: tables_sql(&database.table),
         files: scripts.collect(),
     }
 }

@@ -1,12 +1,13 @@
 //! What a `ci` run needs to know of the repo before it plans: packages, scripts, committed types, shared files, tools.
 //! Reads files and asks PATH; runs nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::affected;
 use crate::context::Ctx;
 use crate::findings::Finding;
+use crate::ledger::migrations;
 use crate::stages::ci::packages::{self, Install, Parts};
 use crate::tools::node;
 use crate::workspace::{Worker, Workspace};
@@ -40,6 +41,8 @@ pub struct Facts<'a> {
     pub broken: Vec<Finding>,
     /// The root's own lint command.
     pub lint: Option<Parts>,
+    /// The SQL files of each database of pipeline.toml, in the order they are applied.
+    pub migrations: BTreeMap<String, Vec<PathBuf>>,
     /// Programs and versions that every result depends on.
     pub tools: Vec<(String, String)>,
     /// The package registry the surroundings name, if they do.
@@ -95,8 +98,10 @@ pub fn gather<'a>(
         workers.extend(workspace.map(|workspace| checks(workspace, worker, install)));
     }
     let node = node::expected(root);
+    let mut broken = broken_packages(root, &workers);
     Facts {
-        broken: broken_packages(root, &workers),
+        migrations: migrations(root, workspace, &mut broken),
+        broken,
         lint: root_lint(root, &workers),
         tools: tools(root, &node),
         registry: ctx.env.var("npm_config_registry").map(str::to_owned),
@@ -155,6 +160,29 @@ fn broken_packages(root: &Path, workers: &[Checks<'_>]) -> Vec<Finding> {
         Some(Finding::error(format!("it is not valid JSON: {why}")).in_file(file))
     });
     broken.collect()
+}
+
+fn migrations(
+    root: &Path,
+    workspace: Option<&Workspace>,
+    broken: &mut Vec<Finding>,
+) -> BTreeMap<String, Vec<PathBuf>> {
+    let databases = workspace.iter().flat_map(|it| &it.pipeline.databases);
+    let mut found = BTreeMap::new();
+    for database in databases {
+        match migrations::list(root, database) {
+            Ok(files) => {
+                let paths = files.into_iter().map(|(_, path)| path).collect();
+                found.insert(database.name.clone(), paths);
+            }
+            Err(error) => {
+                let folder = database.migrations.strip_prefix(root);
+                let folder = folder.unwrap_or(&database.migrations).to_owned();
+                broken.push(Finding::error(error.to_string()).in_file(folder));
+            }
+        }
+    }
+    found
 }
 
 fn has_vitest_config(dir: &Path) -> bool {

@@ -76,7 +76,7 @@ impl<'a> Release<'a> {
         for database in &workspace.pipeline.databases {
             let files = migrations::gather(&workspace.root, database)?;
             if let Some(id) = &database.id {
-                databases.push((Database::new(&target.cloudflare, &database.name, id), files));
+                databases.push((Database::of(&target.cloudflare, database, id), files));
             }
         }
         let levels = workspace

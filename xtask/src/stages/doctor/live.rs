@@ -106,7 +106,7 @@ fn lease_of(ctx: &Ctx, workspace: &Workspace, target: &Target) -> anyhow::Result
     let Some((database, id)) = first else {
         return Ok(None);
     };
-    let sets = Database::new(&target.cloudflare, &database.name, id).read_each(lease::HELD_SQL)?;
+    let sets = Database::of(&target.cloudflare, database, id).read_each(lease::HELD_SQL)?;
     let rows: Vec<Value> = sets
         .and_then(|sets| sets.into_iter().next())
         .unwrap_or_default();

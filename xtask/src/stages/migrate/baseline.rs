@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use super::{Run, STAGE, Subject};
 use crate::error::Fail;
-use crate::ledger::literal;
 use crate::ledger::migrations::{self, Files, Ledger, SqlFile, number, read_ledger};
+use crate::ledger::{identifier, literal};
 use crate::migrate::rehearsal;
 use crate::report::Report;
 use crate::run::Io;
@@ -89,6 +89,7 @@ fn compare(
         migrations: migrations.collect(),
         seed: None,
         history: ledger.applied.iter().cloned().collect(),
+        table: subject.files.table.clone(),
     };
     let todo = migrations::pending(&files, &Ledger::default(), &run.id, SystemTime::now())?;
     if todo.is_empty() {
@@ -146,7 +147,8 @@ fn sql(files: &Files, migrations: &[&SqlFile], ledger: &Ledger, release: &str) -
     for file in migrations {
         if !ledger.applied.contains(&file.name) {
             sql.push_str(&format!(
-                "INSERT OR IGNORE INTO \"d1_migrations\" (name) VALUES ({});\n",
+                "INSERT OR IGNORE INTO {} (name) VALUES ({});\n",
+                identifier(&files.table),
                 literal(&file.name)
             ));
         }

@@ -229,7 +229,7 @@ fn open(
             ))
             .into());
         };
-        return Ok(Database::new(cloud, &config.name, id));
+        return Ok(Database::of(cloud, config, id));
     };
     let name = names::resource(&config.name, Key::Pr(number));
     let path = cloud.path(&format!("/d1/database?name={}", cloudflare::encode(&name)));
@@ -239,7 +239,7 @@ fn open(
         .find(|entry| entry["name"] == name.as_str())
         .and_then(|entry| entry["uuid"].as_str());
     match id {
-        Some(id) => Ok(Database::new(cloud, &name, id)),
+        Some(id) => Ok(Database::new(cloud, &name, id).recorded_in(&config.layout.table)),
         None => Err(Fail::setup(format!("there is no database `{name}`"))
             .why(format!("the preview of pull request {number} does not exist, or it shares production's data"))
             .fix("push to the pull request: its preview is made then")

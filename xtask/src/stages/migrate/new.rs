@@ -31,6 +31,15 @@ pub(super) fn new(
     };
     let files = migrations::gather(&workspace.root, database)?;
     let file = file_name(&files, name)?;
+    if !database.layout.matches(&file) {
+        return Err(Fail::setup(format!("`{file}` would never be applied"))
+            .why(format!(
+                "the migrations of `{}` are the files that match `{}`",
+                database.name, database.layout.pattern
+            ))
+            .fix("npx drizzle-kit generate   (or what else writes the migrations of this database)")
+            .into());
+    }
     let path = workspace.root.join(&database.migrations).join(&file);
     let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);
     let shown = shown.display().to_string();

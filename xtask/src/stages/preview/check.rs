@@ -158,7 +158,7 @@ impl Making<'_> {
         }
         let databases = self.source.pipeline.databases.iter();
         for (database, (id, files)) in databases.zip(&mut self.files) {
-            let production = Database::new(&self.target.cloudflare, &database.name, id);
+            let production = Database::of(&self.target.cloudflare, database, id);
             let ledger = migrations::read_ledger(&production)?;
             files.history = ledger.applied.iter().cloned().collect();
             match migrations::pending(files, &ledger, &self.release, self.started) {

@@ -198,7 +198,10 @@ impl Making<'_> {
                 continue;
             };
             let ledger = match there.ids.get(name) {
-                Some(id) => migrations::read_ledger(&Database::new(cloud, name, id))?,
+                Some(id) => {
+                    let database = Database::new(cloud, name, id).recorded_in(&files.table);
+                    migrations::read_ledger(&database)?
+                }
                 None => Ledger::default(),
             };
             // What no longer fits is made anew, so that everything is applied.
@@ -206,7 +209,7 @@ impl Making<'_> {
                 migrations::pending(files, &ledger, &self.release, self.started).or_else(|_| {
                     migrations::pending(files, &Ledger::default(), &self.release, self.started)
                 })?;
-            let database = Database::new(cloud, name, &assumed.ids[name]);
+            let database = Database::new(cloud, name, &assumed.ids[name]).recorded_in(&files.table);
             plan.then(migrate::plan(STAGE, &database, &todo));
         }
         Ok(plan)

@@ -157,7 +157,10 @@ impl Making<'_> {
             .filter_map(|(production, name)| {
                 let id = self.storage.ids.get(name)?;
                 let files = self.files.iter().find(|(id, _)| id == production);
-                let database = Database::new(&self.target.cloudflare, name, id);
+                let mut database = Database::new(&self.target.cloudflare, name, id);
+                if let Some((_, files)) = files {
+                    database = database.recorded_in(&files.table);
+                }
                 Some((database, files.map(|(_, files)| files.clone())))
             });
         found.collect()
@@ -252,6 +255,10 @@ impl Making<'_> {
             let todo = migrations::pending(files, &ledger, &self.release, self.started)?;
             if todo.is_empty() {
                 break;
+            }
+            if !ledger.has_ledger {
+                // Another table than wrangler's default one, which every marked database has.
+                database.create_tables()?;
             }
             let outcome = self.attempt(&migrate::plan(STAGE, database, &todo));
             if outcome.ok() || round == ROUNDS_MAX || !lost_only(&outcome) {

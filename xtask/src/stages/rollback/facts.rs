@@ -76,15 +76,15 @@ pub fn ledger(workspace: &Workspace, target: &Target) -> anyhow::Result<Database
     let databases = &workspace.pipeline.databases;
     let first = databases
         .iter()
-        .find_map(|database| Some((&database.name, database.id.as_ref()?)));
-    let Some((name, id)) = first else {
+        .find_map(|database| Some((database, database.id.as_ref()?)));
+    let Some((database, id)) = first else {
         return Err(Fail::setup("there are no release records to go by")
             .why("they are kept in the first database of pipeline.toml, and it names none")
             .fix("npx wrangler rollback --name <worker>   (one worker at a time)")
             .fix("or take a commit back: cargo xtask rollback --revert <commit>")
             .into());
     };
-    Ok(Database::new(&target.cloudflare, name, id))
+    Ok(Database::of(&target.cloudflare, database, id))
 }
 
 /// All records, oldest first, and the token of the lease when somebody has it; refuses when there are no records.
@@ -244,7 +244,7 @@ type Ledgers = (Vec<Record>, BTreeMap<String, Vec<String>>);
 
 /// The migrations a database has, in the order they were applied.
 pub(super) fn applied(database: &Database) -> anyhow::Result<Vec<String>> {
-    let sets = database.read_each("SELECT name FROM d1_migrations ORDER BY id")?;
+    let sets = database.read_each(&database.applied_sql())?;
     let rows = sets.iter().flatten().flatten();
     Ok(rows.filter_map(|row| text(&row["name"])).collect())
 }
@@ -258,7 +258,7 @@ fn read_ledgers(
     let mut applied = BTreeMap::new();
     for database in &workspace.pipeline.databases {
         let Some(id) = &database.id else { continue };
-        let database = Database::new(cloud, &database.name, id);
+        let database = Database::of(cloud, database, id);
         let names = self::applied(&database)?;
         applied.insert(database.name, names);
     }

@@ -33,12 +33,12 @@ pub fn find(rollback: &Rollback<'_>) -> anyhow::Result<Vec<Restore>> {
             continue;
         };
         let databases = &rollback.workspace.pipeline.databases;
-        let id = databases
+        let (config, id) = databases
             .iter()
-            .find(|database| database.name == *name)
-            .and_then(|database| database.id.as_ref())
+            .filter(|database| database.name == *name)
+            .find_map(|database| Some((database, database.id.as_ref()?)))
             .with_context(|| format!("the database {name} has no id"))?;
-        let database = Database::new(&rollback.target.cloudflare, name, id);
+        let database = Database::of(&rollback.target.cloudflare, config, id);
         let sql = format!(
             "SELECT applied_at FROM xtask_migrations WHERE name = {}",
             literal(first)

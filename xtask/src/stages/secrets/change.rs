@@ -176,7 +176,7 @@ impl<'a> Change<'a> {
         else {
             return Ok(None);
         };
-        let database = Database::new(&self.target.cloudflare, &database.name, id);
+        let database = Database::of(&self.target.cloudflare, database, id);
         if !database.tables()?.contains("xtask_lease") {
             database.create_tables()?;
         }

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod atomic;
+mod layout;
 mod rehearsed;
 mod states;
 

@@ -38,10 +38,21 @@ pub fn states(world: &World, exit: i32) -> Vec<(String, String)> {
 /// What the real wrangler lists as not applied.
 #[track_caller]
 fn wrangler_pending(world: &World) -> BTreeSet<String> {
+    let said = wrangler(world, &["d1", "migrations", "list", "small-db", "--remote"]);
+    let words = said.split(|c: char| !(c.is_ascii_alphanumeric() || "_.-/".contains(c)));
+    words
+        .filter(|word| word.ends_with(".sql"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Runs the real wrangler for the site; what it prints.
+#[track_caller]
+pub fn wrangler(world: &World, arguments: &[&str]) -> String {
     let site = world.root().join("workers/site");
     let output = Command::new(world.root().join("node_modules/.bin/node"))
         .arg(super::node_modules().join("wrangler/bin/wrangler.js"))
-        .args(["d1", "migrations", "list", "small-db", "--remote"])
+        .args(arguments)
         .current_dir(site)
         .env("CLOUDFLARE_API_BASE_URL", world.cloud().api())
         .env("CLOUDFLARE_API_TOKEN", "local-cloud-token")
@@ -54,11 +65,7 @@ fn wrangler_pending(world: &World) -> BTreeSet<String> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{errors}");
-    let words = said.split(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)));
-    words
-        .filter(|word| word.ends_with(".sql"))
-        .map(str::to_owned)
-        .collect()
+    said
 }
 
 /// `status` and wrangler tell the same story.

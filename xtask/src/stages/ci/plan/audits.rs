@@ -94,6 +94,7 @@ mod tests {
             installs: install_of(root, root).into_iter().collect(),
             workers: Vec::new(),
             broken: Vec::new(),
+            migrations: Default::default(),
             lint: Some(lint),
             tools: Vec::new(),
             registry: None,

@@ -135,11 +135,14 @@ pub(super) fn migrations(ci: &mut CiPlan, material: &Material<'_>) {
     };
     let node = &material.facts.node;
     for database in &workspace.pipeline.databases {
+        let Some(files) = material.facts.migrations.get(&database.name) else {
+            continue;
+        };
         let id = format!("migrations {}", database.name);
         let request = serde_json::json!({
             "repo_root": material.modules,
             "baseline": database.schema,
-            "migrations": database.migrations,
+            "migrations": files,
             "seed": database.seed,
         });
         let script = material.migrate_script.display().to_string();
