@@ -228,7 +228,7 @@ fn check_dry_run(world: &World) {
 
 #[test]
 fn the_result_is_there_for_programs_and_for_later() {
-    let mut world = World::new();
+    let mut world = World::new().with_stand_in();
     let folder = world.aside("github");
     std::fs::create_dir_all(&folder).expect("a folder can be made");
     let (summary, output) = (folder.join("summary.md"), folder.join("output"));
@@ -300,7 +300,7 @@ fn the_result_is_there_for_programs_and_for_later() {
 
 #[test]
 fn a_repo_without_a_database_says_that_there_is_no_lease() {
-    let world = World::of(&repo::one_worker(repo::API_CODE));
+    let world = World::of(&repo::one_worker(repo::API_CODE)).with_stand_in();
     let budget = world.read("pipeline.toml") + "\n[budgets]\ndeploy = \"1ms\"\n";
     world.edit("pipeline.toml", &budget);
     world.commit("a budget nothing keeps to");

@@ -88,7 +88,7 @@ fn add_class(world: &World) {
 
 #[test]
 fn a_pending_durable_object_migration_goes_live_last_and_keeps_the_state() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     assert_eq!(world.edge_get("small.example", "/agent").ok()["count"], 1);
     add_class(&world);
     world.change("workers/api/index.js");
@@ -110,7 +110,7 @@ fn a_pending_durable_object_migration_goes_live_last_and_keeps_the_state() {
 
 #[test]
 fn a_durable_object_migration_that_fails_is_put_back_and_one_that_was_applied_is_named() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     world.replace("pipeline.toml", "within = \"20s\"", "within = \"4s\"");
     world.commit("less patience");
     let api = world.serving("small-api");

@@ -26,7 +26,7 @@ fn notes(world: &World) -> Value {
 /// The small set with a preview of pull request 7.
 fn previewed() -> World {
     World::warm("preview of the small set", || {
-        let world = World::new();
+        let world = World::new().with_stand_in();
         world.run(["preview", "--pr", "7"]).exits(0);
         world
     })

@@ -62,7 +62,8 @@ fn states(world: &World) -> Vec<String> {
 
 #[test]
 fn the_pull_request_has_one_comment_and_one_deployment() {
-    let mut world = World::deployed_from("one worker", &repo::one_worker(repo::API_CODE));
+    let mut world =
+        World::deployed_from("one worker", &repo::one_worker(repo::API_CODE)).with_stand_in();
     world.set("GITHUB_REPOSITORY", "shop/site");
     let title = "Faster <!-- --> @everyone <script>alert(1)</script> [x](https://evil.example)";
     pull(world.cloud(), json!({"title": title, "branch": "a`b|c"}));
@@ -115,7 +116,7 @@ fn the_pull_request_has_one_comment_and_one_deployment() {
 
 #[test]
 fn a_commit_that_is_no_longer_the_newest_is_not_previewed() {
-    let mut world = World::of(&repo::one_worker(repo::API_CODE));
+    let mut world = World::of(&repo::one_worker(repo::API_CODE)).with_stand_in();
     event(&mut world, |_| {});
     pull(world.cloud(), json!({"sha": "b".repeat(40)}));
     world
@@ -128,7 +129,7 @@ fn a_commit_that_is_no_longer_the_newest_is_not_previewed() {
 
 #[test]
 fn a_pull_request_that_is_closed_meanwhile_leaves_no_preview() {
-    let mut world = World::of(&repo::one_worker(repo::API_CODE));
+    let mut world = World::of(&repo::one_worker(repo::API_CODE)).with_stand_in();
     world.set("GITHUB_REPOSITORY", "shop/site");
     pull(world.cloud(), json!({}));
     world.fault(json!({

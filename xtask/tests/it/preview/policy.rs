@@ -31,7 +31,7 @@ fn writes(world: &World) -> Vec<String> {
 
 #[test]
 fn a_dry_run_writes_nothing() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     let (before, files) = (dump(&world, ""), world.files());
     world.clear_journal();
     let run = world.run(["preview", "--pr", "7", "--dry-run"]).exits(0);
@@ -50,7 +50,7 @@ fn a_dry_run_writes_nothing() {
 
 #[test]
 fn what_gets_no_preview_is_told_so_and_costs_nothing() {
-    let mut world = World::new();
+    let mut world = World::new().with_stand_in();
     world.clear_journal();
     event(&mut world, |pull| {
         pull["head"]["repo"]["full_name"] = json!("eve/site")
@@ -79,7 +79,7 @@ fn what_gets_no_preview_is_told_so_and_costs_nothing() {
 
 #[test]
 fn quota_names_and_secrets_are_checked_first() {
-    let mut world = World::new();
+    let mut world = World::new().with_stand_in();
     let text = world.read("pipeline.toml");
     world.edit("pipeline.toml", &format!("{text}\n[preview]\nmax = 1\n"));
     world.commit("one preview at a time");
@@ -209,7 +209,7 @@ fn a_preview_that_reaches_production_is_taken_down() {
 /// The api of the preview is right there, and the site asks production's all the same, at an address it wrote down.
 #[test]
 fn a_call_that_leaves_the_preview_takes_it_down() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     let production = world.split("small-api")[0].0.clone();
     let text = world.read("pipeline.toml");
     let question = "[[preview.smoke]]\nworker = \"site\"\npath = \"/api\"\nreaches = [\"api\"]\n";
@@ -236,7 +236,7 @@ fn a_call_that_leaves_the_preview_takes_it_down() {
 
 #[test]
 fn shared_data_is_said_loudly_and_never_migrated() {
-    let world = World::deployed();
+    let world = World::deployed().with_stand_in();
     let text = world.read("pipeline.toml");
     world.edit(
         "pipeline.toml",
