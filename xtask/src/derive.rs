@@ -27,11 +27,17 @@ const NOT_CONTENT: &[&str] = &[
     "workers_dev",
 ];
 
-/// Keys whose value is a path, relative to the config file.
-const PATHS: &[&str] = &["main", "base_dir", "tsconfig"];
+/// Where paths are, relative to the config file; `*` is any key of a table. wrangler resolves these against the folder of the
+/// config, so that an absolute path stays as it is.
+const RESOLVED: &[&str] = &["/main", "/base_dir", "/assets/directory", "/site/bucket"];
 
-/// Keys whose value is a table of paths.
-const PATH_TABLES: &[&str] = &["wasm_modules", "text_blobs", "data_blobs"];
+/// Paths that wrangler joins with the folder of the config: an absolute one would end up below that folder.
+const JOINED: &[&str] = &[
+    "/site/entry-point",
+    "/wasm_modules/*",
+    "/text_blobs/*",
+    "/data_blobs/*",
+];
 
 /// What a version consists of, apart from its code: the effective config without triggers, build and addresses.
 pub fn content(effective: &Value, name: &str) -> Value {
@@ -43,41 +49,36 @@ pub fn content(effective: &Value, name: &str) -> Value {
     config
 }
 
-/// The config to upload with: [`content`] with absolute paths, so that it may stand anywhere, for one account, with
-/// the triggers switched off (they are set apart, after the promotion). `workers_dev` stays as it is live.
+/// The config to upload with: [`content`] with paths that hold in the folder `to`, for one account, with the triggers
+/// switched off (they are set apart, after the promotion). `workers_dev` stays as it is live. Both folders are absolute.
 pub fn upload_config(
     effective: &Value,
     name: &str,
-    config_dir: &Path,
+    (config_dir, to): (&Path, &Path),
     account: &str,
     workers_dev: bool,
 ) -> Value {
     let mut config = content(effective, name);
-    for key in PATHS {
-        make_absolute(&mut config[*key], config_dir);
-    }
-    for key in PATH_TABLES {
-        for value in config[*key]
-            .as_object_mut()
-            .into_iter()
-            .flat_map(|table| table.values_mut())
-        {
-            make_absolute(value, config_dir);
-        }
-    }
-    make_absolute(&mut config["assets"]["directory"], config_dir);
-    make_absolute(&mut config["site"]["bucket"], config_dir);
-    for value in config["alias"]
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|table| table.values_mut())
-    {
-        if value.as_str().is_some_and(|path| path.starts_with('.')) {
-            make_absolute(value, config_dir);
-        }
-    }
     if let Some(table) = config.as_object_mut() {
-        // Indexing above leaves `null` where a key is absent; wrangler rejects some of those.
+        // See `tsconfig`.
+        table.remove("tsconfig");
+    }
+    for pointer in RESOLVED {
+        for_each_path(&mut config, pointer, |path| join(config_dir, path));
+    }
+    for pointer in JOINED {
+        for_each_path(&mut config, pointer, |path| {
+            relative(to, &join(config_dir, path))
+        });
+    }
+    for_each_path(&mut config, "/alias/*", |path| {
+        match path.starts_with('.') {
+            true => join(config_dir, path),
+            false => PathBuf::from(path),
+        }
+    });
+    if let Some(table) = config.as_object_mut() {
+        // wrangler rejects `null` for some keys.
         table.retain(|_, value| !is_empty(value));
         table.insert("account_id".to_owned(), Value::from(account));
         table.insert("workers_dev".to_owned(), Value::from(workers_dev));
@@ -85,17 +86,47 @@ pub fn upload_config(
     config
 }
 
+/// The config's `tsconfig`, absolute. It is no part of the derived config: wrangler makes it relative to the folder it runs in,
+/// and then resolves it against the folder of the config. As a flag it is used as it is.
+pub fn tsconfig(effective: &Value, config_dir: &Path) -> Option<PathBuf> {
+    Some(join(config_dir, effective["tsconfig"].as_str()?))
+}
+
+/// Replaces the texts at a pointer, whose last part may be `*`.
+fn for_each_path(config: &mut Value, pointer: &str, change: impl Fn(&str) -> PathBuf) {
+    let set = |value: &mut Value| {
+        if let Some(path) = value.as_str() {
+            *value = Value::from(change(path).display().to_string());
+        }
+    };
+    match pointer.strip_suffix("/*") {
+        Some(table) => {
+            let table = config.pointer_mut(table).and_then(Value::as_object_mut);
+            table
+                .into_iter()
+                .flat_map(|it| it.values_mut())
+                .for_each(set);
+        }
+        None => config.pointer_mut(pointer).into_iter().for_each(set),
+    }
+}
+
+/// The way from one absolute folder to an absolute path.
+fn relative(from: &Path, path: &Path) -> PathBuf {
+    let shared = from
+        .components()
+        .zip(path.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(path.components().skip(shared)).collect()
+}
+
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Object(table) => !table.is_empty() && table.values().all(Value::is_null),
         _ => false,
-    }
-}
-
-fn make_absolute(value: &mut Value, base: &Path) {
-    if let Some(path) = value.as_str() {
-        *value = Value::from(join(base, path).display().to_string());
     }
 }
 
@@ -124,12 +155,16 @@ mod tests {
         let effective = json!({
             "name": "site", "main": "src/index.ts", "routes": ["example.com/*"], "triggers": {"crons": ["* * * * *"]},
             "build": {"command": "vite build"}, "assets": {"directory": "../dist", "binding": "ASSETS"},
-            "vars": {"MODE": "x"}, "alias": {"a": "./b", "c": "d"}
+            "vars": {"MODE": "x"}, "alias": {"a": "./b", "c": "d"}, "tsconfig": "../analytics/tsconfig.json",
+            "wasm_modules": {"LIB": "lib.wasm"}
         });
         let derived = upload_config(
             &effective,
             "site",
-            Path::new("/repo/workers/site"),
+            (
+                Path::new("/repo/workers/site"),
+                Path::new("/repo/.xtask/derived/site"),
+            ),
             "acc",
             false,
         );
@@ -138,7 +173,8 @@ mod tests {
             json!({
                 "name": "site", "main": "/repo/workers/site/src/index.ts", "account_id": "acc", "workers_dev": false,
                 "assets": {"directory": "/repo/workers/dist", "binding": "ASSETS"}, "vars": {"MODE": "x"},
-                "alias": {"a": "/repo/workers/site/b", "c": "d"}
+                "alias": {"a": "/repo/workers/site/b", "c": "d"},
+                "wasm_modules": {"LIB": "../../../workers/site/lib.wasm"}
             })
         );
     }

@@ -58,6 +58,8 @@ pub struct Upload<'a> {
     pub label: &'a str,
     /// The derived config.
     pub config: &'a Path,
+    /// Its `tsconfig`, absolute, where it names one.
+    pub tsconfig: Option<PathBuf>,
     /// The release id.
     pub tag: &'a str,
     /// The version's message, which carries the content digest.
@@ -172,6 +174,9 @@ impl Wrangler {
             ("--message", upload.message.to_owned()),
         ] {
             argv.extend([flag.to_owned(), value]);
+        }
+        if let Some(tsconfig) = &upload.tsconfig {
+            argv.extend(["--tsconfig".to_owned(), tsconfig.display().to_string()]);
         }
         // The derived config holds the environment that ships, and no others.
         argv.push("--env=".to_owned());

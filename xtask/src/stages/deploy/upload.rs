@@ -174,7 +174,7 @@ impl Release<'_> {
         let derived = derive::upload_config(
             &effective.config,
             part.script(),
-            &effective.dir,
+            (&effective.dir, &folder),
             account,
             workers_dev,
         );
@@ -192,6 +192,7 @@ impl Release<'_> {
                 worker: part.worker,
                 label: part.name(),
                 config: &config,
+                tsconfig: derive::tsconfig(&effective.config, &effective.dir),
                 tag: &self.id,
                 message: &message,
                 secrets: part.secrets.clone(),

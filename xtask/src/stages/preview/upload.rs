@@ -336,23 +336,21 @@ impl Making<'_> {
                 anyhow::bail!("{} is uploaded before it was built", piece.name());
             };
             let account = self.target.cloudflare.account();
+            let folder = self.folder().join("derived").join(piece.name());
             let config = derive::upload_config(
                 &piece.rewired.config,
                 piece.script(),
-                &effective.dir,
+                (&effective.dir, &folder),
                 account,
                 true,
             );
-            let path = self
-                .folder()
-                .join("derived")
-                .join(piece.name())
-                .join("wrangler.json");
+            let path = folder.join("wrangler.json");
             self.write(&path, &serde_json::to_string_pretty(&config)?)?;
             let command = self.wrangler.upload_version(&Upload {
                 worker: piece.worker,
                 label: &format!("{}-{}", piece.name(), self.subject.key.suffix()),
                 config: &path,
+                tsconfig: derive::tsconfig(&piece.rewired.config, &effective.dir),
                 tag: &self.release,
                 message: &piece.message(&self.subject.commit),
                 secrets: piece.secrets.clone(),

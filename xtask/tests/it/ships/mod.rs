@@ -2,4 +2,5 @@
 #![cfg(unix)]
 
 mod environment;
+mod paths;
 mod variables;
