@@ -62,6 +62,11 @@ pub fn upload_config(
     if let Some(table) = config.as_object_mut() {
         // See `tsconfig`.
         table.remove("tsconfig");
+        // Part of no version; wrangler would still refuse a queue that does not exist.
+        table.remove("addresses");
+    }
+    if let Some(queues) = config["queues"].as_object_mut() {
+        queues.remove("consumers");
     }
     for pointer in RESOLVED {
         for_each_path(&mut config, pointer, |path| join(config_dir, path));

@@ -12,6 +12,7 @@ pub(crate) mod names;
 mod pipeline;
 mod routes;
 mod section;
+pub mod shipping;
 pub(crate) mod source;
 pub mod suggest;
 pub(crate) mod tree;

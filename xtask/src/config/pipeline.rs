@@ -142,6 +142,8 @@ pub struct Deploy {
     pub upload_timeout: Duration,
     /// How long the deploy lease lasts without a heartbeat.
     pub lease_expiry: Duration,
+    /// Settings of wrangler configs that a release may leave out, by their keys.
+    pub allow_missing: Vec<String>,
 }
 
 /// `[local]`.
@@ -161,6 +163,7 @@ impl Default for Deploy {
             build_timeout: Duration::from_secs(600),
             upload_timeout: Duration::from_secs(300),
             lease_expiry: Duration::from_secs(600),
+            allow_missing: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::durable::{self, DoMigration};
 use super::names;
 use super::routes::{self, Route};
 use super::section::{Notes, Section};
+use super::shipping::{self, Unshipped};
 use super::source::{Place, Problems, Source};
 use super::suggest;
 use super::tree::{self, Table};
@@ -59,6 +60,10 @@ pub struct WranglerConfig {
     pub logpush: Option<bool>,
     /// `tail_consumers`, as written.
     pub tail_consumers: Option<Value>,
+    /// What a release would leave out.
+    pub unshipped: Vec<Unshipped>,
+    /// Top-level keys that no wrangler knows: key, place and the nearest known one.
+    pub unknown: Vec<(String, Place, Option<&'static str>)>,
     /// The named environments of the file, whether they ship or not.
     pub environments: Vec<String>,
     /// The effective config as JSON, with the effective name and without `env`. Values may be secret: never show it.
@@ -186,7 +191,6 @@ fn read(notes: &Notes<'_>, table: &Table, env: Option<&str>) -> Option<WranglerC
         .and_then(|secrets| secrets.strings("required"));
     Some(WranglerConfig {
         path: notes.source.path.clone(),
-        name,
         name_at,
         main: config.text("main"),
         account_id: config.text("account_id"),
@@ -206,8 +210,11 @@ fn read(notes: &Notes<'_>, table: &Table, env: Option<&str>) -> Option<WranglerC
         observability: config.json("observability"),
         logpush: config.boolean("logpush"),
         tail_consumers: config.json("tail_consumers"),
+        unshipped: shipping::unshipped(&config, &name),
+        unknown: shipping::unknown(&config),
         environments: environments.into_iter().map(|(name, _)| name).collect(),
         raw,
+        name,
     })
 }
 

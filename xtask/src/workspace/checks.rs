@@ -265,6 +265,25 @@ impl Checks<'_> {
                 self.problems
                     .warning(&worker.config_path, config.name_at, message);
             }
+            for (key, at, nearest) in &config.unknown {
+                let message = format!(
+                    "wrangler has no key `{key}`: it is ignored{}",
+                    nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
+                );
+                self.problems.warning(&worker.config_path, *at, message);
+            }
+            for left_out in &config.unshipped {
+                let allowed = self.pipeline.deploy.allow_missing.iter();
+                let message = match allowed.into_iter().any(|key| key == left_out.key) {
+                    true => format!("`{}` is left out: {}", left_out.key, left_out.why),
+                    false => format!(
+                        "`{}` is not shipped, so a deploy is refused: {}",
+                        left_out.key, left_out.why
+                    ),
+                };
+                self.problems
+                    .warning(&worker.config_path, left_out.at, message);
+            }
             let live = config.live_durable_classes();
             for object in &config.bindings.durable_objects {
                 let own = object

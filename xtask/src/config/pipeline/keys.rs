@@ -211,6 +211,13 @@ fn deploy() -> Table {
             "How long the lease lasts without a heartbeat before another deploy may take it over",
         )
         .default(in_words(default.lease_expiry)),
+        Key::new(
+            "allow_missing",
+            list("settings", ""),
+            "Settings of wrangler configs that a release leaves out, such as `queues.consumers`. A deploy refuses those that are \
+             not listed here",
+        )
+        .empty(),
     ])
 }
 

@@ -11,6 +11,7 @@ use crate::config::names;
 use crate::config::section::{Notes, Section};
 use crate::config::source::{Place, Problems, Source};
 use crate::config::tree;
+use crate::config::{shipping, suggest};
 
 impl Pipeline {
     /// Reads `<root>/pipeline.toml`; `root` is absolute. Mistakes go to `problems`; the answer is `None` when the file
@@ -284,9 +285,28 @@ fn read_deploy(section: &Section<'_>) -> Deploy {
         lease_expiry: section
             .duration("lease_expiry")
             .unwrap_or(default.lease_expiry),
+        allow_missing: read_allow_missing(section),
     };
     section.reject_unknown();
     deploy
+}
+
+fn read_allow_missing(section: &Section<'_>) -> Vec<String> {
+    let names = || shipping::REFUSED.iter().map(|(key, _)| *key);
+    let mut keys = Vec::new();
+    for (key, at) in section.strings_at("allow_missing").unwrap_or_default() {
+        if !names().any(|name| name == key) {
+            let message =
+                format!("`deploy.allow_missing`: `{key}` is no setting that a release leaves out");
+            let fix = match suggest::nearest(&key, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("one of {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            section.notes.error_with_fix(at, message, fix);
+        }
+        keys.push(key);
+    }
+    keys
 }
 
 fn read_local(section: &Section<'_>) -> Local {

@@ -13,6 +13,7 @@ pub(in crate::stages) mod serving;
 #[cfg(test)]
 mod tests;
 pub(in crate::stages) mod triggers;
+mod unshipped;
 mod upload;
 mod watch;
 
@@ -48,6 +49,7 @@ pub struct Options {
 pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     let workspace = Workspace::load(&ctx.root)?;
+    unshipped::refuse(&workspace, &workspace.select(&ctx.only)?)?;
     let commit = commit::commit(ctx, &workspace, options)?;
     let target = Target::open(ctx, &workspace)?;
     let mut release = Release::gather(ctx, options, &workspace, &target, commit)?;

@@ -19,15 +19,16 @@ r2_buckets = [{ binding = "H" }, { binding = "I", bucket_name = "<bucket>" }]
         ONE,
         &[("a/wrangler.toml", &config)],
         expect![[r#"
-        a/wrangler.toml:5:17: error: `database_id` of the binding `A` is missing, so a new one would be created; `wrangler d1 list` shows the ones there are
-        a/wrangler.toml:5:57: error: `database_id` of the binding `B` is a placeholder; `wrangler d1 list` shows the ones there are
-        a/wrangler.toml:6:3: error: `database_id` of the binding `C` is a placeholder; `wrangler d1 list` shows the ones there are
-        a/wrangler.toml:6:76: error: `database_id` of the binding `D` is not a UUID; `wrangler d1 list` shows the ones there are
-        a/wrangler.toml:7:18: error: `id` of the binding `E` is missing, so a new one would be created; `wrangler kv namespace list` shows the ones there are
-        a/wrangler.toml:7:37: error: `id` of the binding `F` is a placeholder; `wrangler kv namespace list` shows the ones there are
-        a/wrangler.toml:8:15: error: `bucket_name` of the binding `H` is missing, so a new one would be created; `wrangler r2 bucket list` shows the ones there are
-        a/wrangler.toml:8:34: error: `bucket_name` of the binding `I` may hold only lowercase letters, digits and dashes; `wrangler r2 bucket list` shows the ones there are
-    "#]],
+            a/wrangler.toml:5:17: error: `database_id` of the binding `A` is missing, so a new one would be created; `wrangler d1 list` shows the ones there are
+            a/wrangler.toml:5:57: error: `database_id` of the binding `B` is a placeholder; `wrangler d1 list` shows the ones there are
+            a/wrangler.toml:6:3: warning: `d1_databases.database_name` is not shipped, so a deploy is refused: without it the pipeline cannot tell which database of pipeline.toml it is, and applies no migrations
+            a/wrangler.toml:6:3: error: `database_id` of the binding `C` is a placeholder; `wrangler d1 list` shows the ones there are
+            a/wrangler.toml:6:76: error: `database_id` of the binding `D` is not a UUID; `wrangler d1 list` shows the ones there are
+            a/wrangler.toml:7:18: error: `id` of the binding `E` is missing, so a new one would be created; `wrangler kv namespace list` shows the ones there are
+            a/wrangler.toml:7:37: error: `id` of the binding `F` is a placeholder; `wrangler kv namespace list` shows the ones there are
+            a/wrangler.toml:8:15: error: `bucket_name` of the binding `H` is missing, so a new one would be created; `wrangler r2 bucket list` shows the ones there are
+            a/wrangler.toml:8:34: error: `bucket_name` of the binding `I` may hold only lowercase letters, digits and dashes; `wrangler r2 bucket list` shows the ones there are
+        "#]],
     );
 }
 

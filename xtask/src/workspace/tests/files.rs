@@ -175,6 +175,7 @@ fn wrong_types_name_the_key_and_never_the_value() {
             a/wrangler.jsonc:8:13: error: `routes` must be an array of routes, found a table
             a/wrangler.jsonc:9:15: error: `triggers` must be a table, found an array
             a/wrangler.jsonc:10:11: error: `vars` must be a table, found a string
+            a/wrangler.jsonc:11:20: warning: `d1_databases.database_name` is not shipped, so a deploy is refused: without it the pipeline cannot tell which database of pipeline.toml it is, and applies no migrations
             a/wrangler.jsonc:11:33: error: `d1_databases[0].binding` must be a string, found a number
             a/wrangler.jsonc:11:63: error: `d1_databases[1]` must be a table, found a string
             a/wrangler.jsonc:12:20: error: `kv_namespaces` must be an array of tables, found a table
@@ -184,6 +185,7 @@ fn wrong_types_name_the_key_and_never_the_value() {
             a/wrangler.jsonc:15:73: error: `migrations[2].tag` is used by an earlier migration
             a/wrangler.jsonc:15:99: error: `migrations[2].renamed_classes[0].to` is missing
             a/wrangler.jsonc:16:22: error: `ai.binding` must be a string, found null
+            a/wrangler.jsonc:17:20: warning: wrangler has no key `unknown_to_us`: it is ignored
         "#]],
     );
 }

@@ -3,4 +3,5 @@
 
 mod environment;
 mod paths;
+mod unshipped;
 mod variables;
