@@ -35,6 +35,10 @@ fn fixtures() -> Vec<Fixture> {
             run: |world| {
                 cleanup::made::adopted(world);
                 crate::support::pending::tell_wrangler(world);
+                let folder = "migrations_dir = \"../../migrations\"\n";
+                let more = "migrations_pattern = \"../../migrations/*.sql\"\nmigrations_table = \"schema_log\"\n";
+                let config = "workers/site/wrangler.toml";
+                world.replace(config, folder, &format!("{folder}{more}"));
                 world.commit("wrangler knows the migrations");
                 world.deploy();
             },
