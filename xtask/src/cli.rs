@@ -247,6 +247,8 @@ impl Global {
                 return Err((ui, fail.into()));
             }
         };
+        // Before anything can run or be printed.
+        ui.hide(&crate::target::mask_of(&env, &root));
         let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Ok(Ctx {
             env,

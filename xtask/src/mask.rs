@@ -1,7 +1,7 @@
 //! Hides secret values in text that is going to be shown or stored. Knows nothing of where secrets come from.
 //!
 //! A value is found as it is, in base64 (standard and URL alphabet, padded or not, alone or at any alignment inside
-//! something longer), percent-encoded (any set, either case, `+` for a space) and JSON-escaped (once or twice). Of a
+//! something longer), in hex (either case), percent-encoded (any set, either case, `+` for a space) and JSON-escaped (once or twice). Of a
 //! value with several lines, each line of 8 or more characters is hidden too, as output arrives line by line. A value
 //! of 1 to 3 characters is hidden only where it stands as a whole word: anything else would blank out ordinary text.
 
@@ -9,7 +9,7 @@
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use base64::Engine as _;
@@ -23,6 +23,7 @@ const ANYWHERE_MIN: usize = 4;
 const LINE_MIN: usize = 8;
 
 /// The known secret values, ready to be searched for.
+#[derive(Clone)]
 pub struct Mask {
     names: Vec<String>,
     patterns: Vec<Pattern>,
@@ -32,9 +33,11 @@ pub struct Mask {
     starts: Vec<bool>,
     /// Patterns of one byte.
     single: Vec<usize>,
+    /// All patterns, to add none twice.
+    seen: HashSet<Pattern>,
 }
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Pattern {
     bytes: Vec<u8>,
     kind: Kind,
@@ -63,19 +66,21 @@ impl Mask {
             by_start: HashMap::new(),
             starts: vec![false; 1 << 16],
             single: Vec::new(),
+            seen: HashSet::new(),
         };
-        let mut seen = std::collections::HashSet::new();
         for (name, value) in secrets {
             mask.names.push(name.to_owned());
             for text in forms(value) {
-                for pattern in patterns_of(text) {
-                    if seen.insert((pattern.bytes.clone(), pattern.kind)) {
-                        mask.add(pattern);
-                    }
-                }
+                patterns_of(text).into_iter().for_each(|it| mask.add(it));
             }
         }
         mask
+    }
+
+    /// Hides what another mask hides, too.
+    pub fn extend(&mut self, other: &Mask) {
+        self.names.extend(other.names.iter().cloned());
+        other.patterns.iter().cloned().for_each(|it| self.add(it));
     }
 
     /// The names of the secrets, for keeping their variables away from programs that do not need them.
@@ -114,6 +119,9 @@ impl Mask {
     }
 
     fn add(&mut self, pattern: Pattern) {
+        if !self.seen.insert(pattern.clone()) {
+            return;
+        }
         let index = self.patterns.len();
         match pattern.bytes.as_slice() {
             [] => return,
@@ -208,6 +216,12 @@ fn patterns_of(text: &str) -> Vec<Pattern> {
         bytes,
         kind: Kind::Anywhere,
     }];
+    for hex in [hex(text.as_bytes()), hex(text.as_bytes()).to_uppercase()] {
+        patterns.push(Pattern {
+            bytes: hex.into_bytes(),
+            kind: Kind::Anywhere,
+        });
+    }
     for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
         for shift in 0..3 {
             let mut shifted = vec![0; shift];
@@ -222,6 +236,10 @@ fn patterns_of(text: &str) -> Vec<Pattern> {
         }
     }
     patterns
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The ways a text may hide a value by escaping some of its characters.

@@ -89,6 +89,9 @@ pub struct Command {
     pub secret_env: Vec<String>,
     /// Variables removed from the inherited environment.
     pub env_remove: Vec<String>,
+    /// Variables it may see although their values are secret, where they are set: a package registry's token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keep_env: Vec<String>,
     /// Names of secrets written to its standard input as one JSON object, so that none is ever in argv or on disk.
     pub secrets_on_stdin: Vec<String>,
     /// Files written before it starts, and their texts. They hold no secrets.
@@ -124,6 +127,7 @@ impl Command {
             env: BTreeMap::new(),
             secret_env: Vec::new(),
             env_remove: Vec::new(),
+            keep_env: Vec::new(),
             secrets_on_stdin: Vec::new(),
             files: BTreeMap::new(),
         }

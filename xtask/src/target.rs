@@ -1,5 +1,8 @@
 //! The cloud a stage talks to, found once per run: API, account, token, and how its workers are reached.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use crate::config::Local;
 use crate::context::{CloudKind, Ctx};
 use crate::env::Env;
@@ -82,7 +85,10 @@ fn open_local(ctx: &Ctx, workspace: &Workspace, start: bool) -> anyhow::Result<T
         .with("CLOUDFLARE_API_BASE_URL", &api);
     let host = edge.trim_start_matches("http://").to_owned();
     let port = host.rsplit(':').next().unwrap_or_default().to_owned();
-    ctx.ui.set_mask(mask(&env, Some(workspace)));
+    // A real token in the environment is none of this cloud's, and still no output's.
+    let own = [("CLOUDFLARE_API_TOKEN", LOCAL_TOKEN)];
+    ctx.ui
+        .hide(&mask_with(&ctx.env, Some(workspace), own.into_iter()));
     Ok(Target {
         cloudflare: Cloudflare::new(&api, &account, LOCAL_TOKEN),
         env,
@@ -100,7 +106,7 @@ fn open_cloudflare(ctx: &Ctx, workspace: &Workspace) -> anyhow::Result<Target> {
             .fix("or try it without an account: add `--cloud local`")
             .into());
     };
-    ctx.ui.set_mask(mask(&ctx.env, Some(workspace)));
+    ctx.ui.hide(&mask(&ctx.env, Some(workspace)));
     let api = ctx
         .env
         .var("CLOUDFLARE_API_BASE_URL")
@@ -162,6 +168,18 @@ fn only_account(cloudflare: &Cloudflare) -> anyhow::Result<String> {
             .fix("set `account_id` under [cloudflare] in pipeline.toml, or CLOUDFLARE_ACCOUNT_ID")
             .into()),
     }
+}
+
+/// Hides what the environment holds before anything is known of the repo but its folder: the tokens, and each variable that
+/// pipeline.toml or a wrangler config names as a secret. A file with a mistake must not make a secret public, so names count
+/// wherever pipeline.toml has them in quotes.
+pub(crate) fn mask_of(env: &Env, root: &Path) -> Mask {
+    let (workspace, _) = Workspace::read(root);
+    let text = std::fs::read_to_string(root.join("pipeline.toml")).unwrap_or_default();
+    let quoted: BTreeSet<&str> = text.split(['"', '\'']).collect();
+    let named = env.names().filter(|name| quoted.contains(name));
+    let pairs = named.filter_map(|name| Some((name, env.var(name)?)));
+    mask_with(env, workspace.as_ref(), pairs)
 }
 
 /// Masks every secret this run can know: the token and the declared secrets that are set.

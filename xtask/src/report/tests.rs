@@ -287,7 +287,7 @@ fn all_four_readers_are_served_without_secrets() {
     let vars = vars.map(|(name, value)| (name.to_owned(), value));
     let env = Env::from_vars(vars.into(), false, folder.path().into());
     let ui = Ui::in_memory(false);
-    ui.set_mask(Mask::new([("KEY", "canary-3f9c")]));
+    ui.hide(&Mask::new([("KEY", "canary-3f9c")]));
     let mut report = report();
     report.release = Some("r-1\ninjected=yes".to_owned());
     report.steps[0].output = json!({"canary-3f9c": ["canary-3f9c"]});

@@ -241,7 +241,7 @@ fn a_step_says_that_it_was_cached_or_had_nothing_to_do() {
 #[test]
 fn nothing_a_step_says_shows_a_secret() {
     let ui = Ui::in_memory(false);
-    ui.set_mask(Mask::new([("KEY", "canary-3f9c")]));
+    ui.hide(&Mask::new([("KEY", "canary-3f9c")]));
     let mut failing = step("b", &[]);
     failing.on_failure = OnFailure::Fail;
     let plan = plan([step("a", &[]), failing, step("c", &[]).done("canary-3f9c")]);

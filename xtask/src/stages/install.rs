@@ -77,7 +77,8 @@ pub fn id(install: &Install) -> String {
 pub fn step(root: &Path, install: &Install) -> Step {
     let argv = install.manager.install();
     let program = install.manager.program();
-    let command = Command::new(program, argv, &root.join(&install.dir));
+    let mut command = Command::new(program, argv, &root.join(&install.dir));
+    command.keep_env = registry_variables(root, &install.dir);
     let lockfile = install.dir.join(&install.lockfile);
     let lockfile = lockfile.display();
     let goal = format!("install the packages of {lockfile}");
@@ -88,6 +89,25 @@ pub fn step(root: &Path, install: &Install) -> Step {
         return step.done(format!("{lockfile} is installed"));
     }
     step
+}
+
+/// The variables that the managers' own configs read, such as the token of a private registry.
+fn registry_variables(root: &Path, dir: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for folder in [root.to_owned(), root.join(dir)] {
+        for file in [".npmrc", ".yarnrc.yml", ".yarnrc", "bunfig.toml"] {
+            let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+            for (at, _) in text.match_indices('$') {
+                let rest = text[at + 1..].trim_start_matches('{');
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                names.push(rest[..end.unwrap_or(rest.len())].to_owned());
+            }
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Refuses to install over a link: npm empties `node_modules` first, and would empty what the link leads to.

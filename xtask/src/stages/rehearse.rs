@@ -187,8 +187,11 @@ fn inner_context(ctx: &Ctx, copy: &Path, workspace: &Workspace) -> Ctx {
     for name in workspace.workers.iter().flat_map(|worker| &worker.secrets) {
         env = env.with(name, format!("rehearsal-{}", name.to_lowercase()));
     }
+    let ui = Ui::new(&env, false, ctx.ui.verbose(), Format::Text);
+    // The stand-ins do not make the real values public.
+    ui.hide(&ctx.ui.mask());
     Ctx {
-        ui: Ui::new(&env, false, ctx.ui.verbose(), Format::Text),
+        ui,
         env,
         root: copy.to_owned(),
         cloud: CloudKind::Local,

@@ -105,6 +105,7 @@ pub fn serve_command(ctx: &Ctx, settings: &Local, state: &Path) -> anyhow::Resul
         cwd: ctx.root.clone(),
         env: BTreeMap::new(),
         secret_env: Vec::new(),
+        keep_env: Vec::new(),
         // It lives on: no secret of this run belongs into its environment.
         env_remove: secret,
         secrets_on_stdin: Vec::new(),

@@ -285,6 +285,7 @@ fn environment(command: &Command, env: &Env, mask: &Mask) -> anyhow::Result<Vec<
         .iter()
         .map(String::as_str)
         .chain(mask.names())
+        .filter(|name| !command.keep_env.iter().any(|kept| kept == name))
     {
         vars.remove(name);
     }

@@ -113,9 +113,10 @@ impl Ui {
         }
     }
 
-    /// From now on everything said is searched for these secrets.
-    pub fn set_mask(&self, mask: Mask) {
-        *self.mask.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mask);
+    /// From now on everything printed is searched for these secrets, too. What was hidden stays hidden.
+    pub fn hide(&self, more: &Mask) {
+        let mut mask = self.mask.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut mask).extend(more);
     }
 
     /// What hides the secrets.

@@ -37,6 +37,7 @@ fn command(id: &str) -> Step {
         env: std::collections::BTreeMap::new(),
         secret_env: Vec::new(),
         env_remove: Vec::new(),
+        keep_env: Vec::new(),
         secrets_on_stdin: Vec::new(),
         files: Default::default(),
     };
@@ -194,7 +195,7 @@ fn an_error_annotates_its_files_on_github() {
 #[test]
 fn everything_said_is_masked() {
     let ui = Ui::in_memory(true);
-    ui.set_mask(Mask::new([("KEY", "canary-3f9c")]));
+    ui.hide(&Mask::new([("KEY", "canary-3f9c")]));
     ui.info("canary-3f9c");
     ui.warn("canary-3f9c");
     ui.error(&Fail::check("canary-3f9c").into());

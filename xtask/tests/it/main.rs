@@ -2,6 +2,7 @@
 
 mod act;
 mod bootstrap;
+mod canaries;
 mod ci;
 mod ci_kept;
 mod ci_parts;

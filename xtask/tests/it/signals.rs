@@ -54,6 +54,7 @@ fn run_as_child(script: &str) -> ! {
             env: BTreeMap::new(),
             secret_env: Vec::new(),
             env_remove: Vec::new(),
+            keep_env: Vec::new(),
             secrets_on_stdin: Vec::new(),
             files: BTreeMap::new(),
         })

@@ -17,6 +17,7 @@ pub(in crate::report) fn sample_plan() -> Plan {
         env: BTreeMap::new(),
         secret_env: vec!["CLOUDFLARE_API_TOKEN".to_owned()],
         env_remove: Vec::new(),
+        keep_env: Vec::new(),
         secrets_on_stdin: Vec::new(),
         files: BTreeMap::new(),
     };

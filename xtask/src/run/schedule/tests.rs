@@ -15,6 +15,7 @@ fn program(id: &str) -> Step {
         env: std::collections::BTreeMap::new(),
         secret_env: Vec::new(),
         env_remove: Vec::new(),
+        keep_env: Vec::new(),
         secrets_on_stdin: Vec::new(),
         files: Default::default(),
     };

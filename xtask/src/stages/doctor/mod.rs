@@ -71,13 +71,13 @@ pub fn doctor(ctx: &Ctx, options: &Options) -> anyhow::Result<Option<Report>> {
 }
 
 fn look(ctx: &Ctx, options: &Options) -> anyhow::Result<Vec<Check>> {
-    ctx.ui.set_mask(target::mask(&ctx.env, None));
+    ctx.ui.hide(&target::mask(&ctx.env, None));
     let machine = machine::gather(&ctx.env, &ctx.root);
     let files = files::gather(&ctx.root)?;
     let repository = git::gather(ctx, machine.has_git(), files.workspace.as_ref())?;
     let workflows = files::workflows(&ctx.root, repository.is_readable())?;
     if let Some(workspace) = &files.workspace {
-        ctx.ui.set_mask(target::mask(&ctx.env, Some(workspace)));
+        ctx.ui.hide(&target::mask(&ctx.env, Some(workspace)));
     }
     let dirs: Vec<PathBuf> = files
         .workspace

@@ -231,8 +231,8 @@ fn change(
 ) -> anyhow::Result<Report> {
     let target = Target::open(ctx, workspace)?;
     // Opening it has hidden what the environment knows; these may have come from elsewhere.
-    ctx.ui.set_mask(target::mask_with(
-        &target.env,
+    ctx.ui.hide(&target::mask_with(
+        &ctx.env,
         Some(workspace),
         values.pairs(),
     ));

@@ -20,6 +20,7 @@ fn sh(script: &str) -> Command {
         env: BTreeMap::new(),
         secret_env: Vec::new(),
         env_remove: Vec::new(),
+        keep_env: Vec::new(),
         secrets_on_stdin: Vec::new(),
         files: BTreeMap::new(),
     }
@@ -37,7 +38,7 @@ fn env() -> Env {
 
 fn ui() -> Ui {
     let ui = Ui::in_memory(false);
-    ui.set_mask(Mask::new([("ADMIN_KEY", SECRET)]));
+    ui.hide(&Mask::new([("ADMIN_KEY", SECRET)]));
     ui
 }
 
