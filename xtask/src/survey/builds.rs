@@ -9,6 +9,7 @@ use super::Files;
 use crate::config::WranglerConfig;
 use crate::env::Env;
 use crate::stages::ci::packages::{self, Manager, Package};
+use crate::stages::ci::script;
 
 /// A build of `pipeline.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -208,9 +209,9 @@ fn script_build(package: &Package, manager: Manager) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(" && "))
 }
 
-fn before_wrangler(script: &str) -> Vec<String> {
-    let commands = packages::parts(script).commands;
-    let is_wrangler = |line: &String| line.contains("wrangler ");
+fn before_wrangler(line: &str) -> Vec<String> {
+    let commands = script::chain(line);
+    let is_wrangler = |command: &String| command.contains("wrangler ");
     match commands.iter().position(is_wrangler) {
         Some(at) => commands[..at].to_vec(),
         None => Vec::new(),

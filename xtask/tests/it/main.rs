@@ -6,6 +6,7 @@ mod canaries;
 mod ci;
 mod ci_kept;
 mod ci_parts;
+mod ci_scripts;
 mod cleanup;
 mod completions;
 mod crons;

@@ -8,7 +8,8 @@ use crate::affected;
 use crate::context::Ctx;
 use crate::findings::Finding;
 use crate::ledger::migrations;
-use crate::stages::ci::packages::{self, Install, Parts};
+use crate::stages::ci::packages::{self, Install};
+use crate::stages::ci::script::{self, Parts};
 use crate::tools::node;
 use crate::workspace::{Worker, Workspace};
 
@@ -49,8 +50,6 @@ pub struct Facts<'a> {
     pub registry: Option<String>,
     /// `bash` with `pipefail` where there is one: a pipe must not swallow a failure.
     pub shell: Vec<String>,
-    /// PATH with the repo's own programs first.
-    pub path: String,
     /// The Node to run scripts of ours with.
     pub node: PathBuf,
     /// True when `cargo audit` is there and there is a Cargo.lock to audit.
@@ -106,7 +105,6 @@ pub fn gather<'a>(
         tools: tools(root, &node),
         registry: ctx.env.var("npm_config_registry").map(str::to_owned),
         shell: shell(),
-        path: path(ctx, root, &workers, &node),
         cargo_audit: root.join("Cargo.lock").is_file() && which::which("cargo-audit").is_ok(),
         installs,
         workers,
@@ -120,10 +118,7 @@ fn checks<'a>(workspace: &Workspace, worker: &'a Worker, install: Option<usize>)
         .and_then(Result::ok)
         .unwrap_or_default();
     // A worker at the root shares its package.json with the whole repo: its scripts may run everything.
-    let script = |names: &[&str]| {
-        let line = names.iter().find_map(|name| package.scripts.get(*name));
-        line.map(|line| packages::parts(line)).unwrap_or_default()
-    };
+    let script = |names: &[&str]| script::script(&package, names);
     let mut check = script(&CHECK_SCRIPTS);
     if check.commands.is_empty() && worker.dir.join("tsconfig.json").is_file() {
         check.commands.push("tsc --noEmit".to_owned());
@@ -199,10 +194,8 @@ fn root_lint(root: &Path, workers: &[Checks<'_>]) -> Option<Parts> {
         return None;
     }
     let package = packages::package(root)?.ok()?;
-    package
-        .scripts
-        .get("lint")
-        .map(|line| packages::parts(line))
+    let lint = script::script(&package, &["lint"]);
+    (!lint.commands.is_empty()).then_some(lint)
 }
 
 /// The files a worker's results depend on: its own, and those of every worker it calls, as its types and tests may be
@@ -284,26 +277,18 @@ fn shell() -> Vec<String> {
     }
 }
 
-fn path(ctx: &Ctx, root: &Path, workers: &[Checks<'_>], node: &Path) -> String {
-    let mut folders: Vec<PathBuf> = node.parent().map(Path::to_owned).into_iter().collect();
-    for checks in workers {
-        for folder in checks
-            .worker
-            .dir
-            .ancestors()
-            .take_while(|folder| folder.starts_with(root))
-        {
-            let bin = folder.join("node_modules/.bin");
-            if !folders.contains(&bin) {
-                folders.push(bin);
-            }
-        }
-    }
-    folders.extend(std::env::split_paths(
-        ctx.env.var("PATH").unwrap_or_default(),
-    ));
+/// PATH as npm makes it for a script: the package's own programs, those of each folder up to the root, then Node and the rest.
+pub fn path(root: &Path, cwd: &Path, node: &Path, rest: &str) -> String {
+    let above = cwd
+        .ancestors()
+        .take_while(|folder| folder.starts_with(root));
+    let mut folders: Vec<PathBuf> = above
+        .map(|folder| folder.join("node_modules/.bin"))
+        .collect();
+    folders.extend(node.parent().map(Path::to_owned));
+    folders.extend(std::env::split_paths(rest));
     std::env::join_paths(folders).map_or_else(
-        |_| ctx.env.var("PATH").unwrap_or_default().to_owned(),
+        |_| rest.to_owned(),
         |joined| joined.to_string_lossy().into_owned(),
     )
 }

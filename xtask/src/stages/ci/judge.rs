@@ -12,7 +12,7 @@ use crate::run::Io;
 use crate::stages::ci::packages::Install;
 use crate::stages::ci::plan::Kind;
 use crate::stages::ci::runner::CiRunner;
-use crate::stages::ci::{audit, packages};
+use crate::stages::ci::{audit, facts, packages};
 use crate::stages::install;
 use crate::tools::process::{self, Finished};
 use crate::tools::wrangler;
@@ -50,12 +50,16 @@ impl CiRunner<'_> {
             install::refuse_link(&command.cwd)?;
         }
         self.clear_outputs(kind, command)?;
+        let rest = self.env.var("PATH").unwrap_or_default();
+        // In no cache key: it differs from shell to shell.
+        let path = facts::path(&self.ctx.root, &command.cwd, &self.node, rest);
+        let env = &self.env.clone().with("PATH", path);
         let finished = match kind {
             // An audit's stdout is data, not something to read.
             Kind::Audit(_) | Kind::CargoAudit => {
-                process::run_with_stdin(command, &self.env, io, step.timeout, "")?
+                process::run_with_stdin(command, env, io, step.timeout, "")?
             }
-            _ => process::run(command, &self.env, io, step.timeout)?,
+            _ => process::run(command, env, io, step.timeout)?,
         };
         let base = Base {
             root: &self.ctx.root,

@@ -6,6 +6,7 @@ mod judge;
 pub mod packages;
 mod plan;
 mod runner;
+pub mod script;
 mod shard;
 mod sizes;
 mod turn;
@@ -114,7 +115,7 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
         ctx.show(&ci.plan);
         return Ok(Report::empty(STAGE));
     }
-    let env = environment(ctx, &facts);
+    let env = environment(ctx);
     let mut report = run(
         ctx,
         env,
@@ -136,8 +137,8 @@ fn check(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
 }
 
 /// What the programs of a run see.
-fn environment(ctx: &Ctx, facts: &facts::Facts) -> Env {
-    let env = ctx.env.clone().with("PATH", &facts.path);
+fn environment(ctx: &Ctx) -> Env {
+    let env = ctx.env.clone();
     // Compiling the test runner's own code is a sixth of a small test run, and every worker's run does it again.
     if env.var(node::CODE_CACHE).is_some() {
         return env;
@@ -166,6 +167,7 @@ fn run(
     let runner = CiRunner {
         ctx,
         env,
+        node: node::expected(&ctx.root),
         ci,
         workspace,
         problems,

@@ -1,6 +1,7 @@
 //! Runs the steps of `ci`: takes what passed before on the same inputs from the cache, and judges everything else by its
 //! exit code *and* by what it printed, so that no script can report success over an error.
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
@@ -23,8 +24,10 @@ use crate::workspace::Workspace;
 pub struct CiRunner<'a> {
     /// The run's flags and surroundings.
     pub ctx: &'a Ctx,
-    /// What programs see: PATH begins with the repo's own. It is in no cache key, as it differs from shell to shell.
+    /// What programs see, but for PATH.
     pub env: Env,
+    /// The Node of the repo.
+    pub node: PathBuf,
     /// The plan.
     pub ci: &'a CiPlan,
     /// The repo; `None` when its configs cannot be read.

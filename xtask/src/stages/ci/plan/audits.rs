@@ -79,8 +79,9 @@ mod tests {
     use crate::cache::tests::Repo;
     use crate::cache::{Tree, key};
     use crate::stages::ci::facts::Facts;
-    use crate::stages::ci::packages::{Parts, install_of};
+    use crate::stages::ci::packages::install_of;
     use crate::stages::ci::plan::plan;
+    use crate::stages::ci::script::Parts;
     use crate::tools::git::Git;
     use crate::tools::wrangler::Wrangler;
 
@@ -99,7 +100,6 @@ mod tests {
             tools: Vec::new(),
             registry: None,
             shell: vec!["sh".to_owned(), "-c".to_owned()],
-            path: String::new(),
             node: PathBuf::from("node"),
             cargo_audit: true,
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{CHECK_MAX, CiPlan, Kind, Material, inputs, installed, root};
 use crate::plan::{Action, Command, Step};
 use crate::stages::ci::facts::{Checks, JUDGES};
-use crate::stages::ci::packages::Parts;
+use crate::stages::ci::script::{Parts, is_plain};
 use crate::stages::install;
 
 /// `wrangler types --check`, where a types file is committed.
@@ -47,7 +47,7 @@ pub(super) fn parts(
             format!("{id} {}", index + 1)
         };
         let mut line = line.clone();
-        let kind = if runs(&line, "vitest") {
+        let kind = if takes_reporters(&line) {
             let report = material
                 .state
                 .join("reports/vitest")
@@ -180,6 +180,15 @@ pub(super) fn migrations(ci: &mut CiPlan, material: &Material<'_>) {
 }
 
 /// True when a command line runs a program, directly or through a package manager's runner.
+/// True for a call of vitest that takes more flags at its end, and asks for no results of its own.
+fn takes_reporters(line: &str) -> bool {
+    let own = ["--reporter", "--outputFile", "--output-file"];
+    let mut words = line.split_whitespace();
+    runs(line, "vitest")
+        && is_plain(line)
+        && !words.any(|word| word == "--" || own.iter().any(|flag| word.starts_with(flag)))
+}
+
 fn runs(line: &str, program: &str) -> bool {
     line.split_whitespace()
         .find(|word| {
@@ -190,4 +199,30 @@ fn runs(line: &str, program: &str) -> bool {
                 )
         })
         .is_some_and(|word| word == program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_added_only_where_vitest_takes_them() {
+        for line in [
+            "vitest run",
+            "npx vitest run --coverage",
+            "vitest run src/a.test.ts",
+        ] {
+            assert!(takes_reporters(line), "{line}");
+        }
+        for line in [
+            "vitest run --reporter=junit --outputFile=junit.xml",
+            "vitest run 2>&1 | tee test.log",
+            "vitest run -- src",
+            "cd web && vitest run",
+            "vitest run --config \"a b.ts\"",
+            "tsc --noEmit",
+        ] {
+            assert!(!takes_reporters(line), "{line}");
+        }
+    }
 }
