@@ -56,7 +56,7 @@ fn a_killed_run_leaves_no_wrong_result_and_loses_none() {
         }
         let after = world.check(&["ci", "--keep-going"]);
         after.tells_the_truth();
-        for id in ["check sound", "test sound 1", "test sound 2", "build sound"] {
+        for id in ["check sound", "lint sound", "test sound", "build sound"] {
             assert_eq!(after.status(id), "cached", "killed after {wait:?}\n{after}");
         }
         // Nor does the rerun lose what it found: only the failed step runs again.
@@ -151,7 +151,7 @@ fn a_file_that_changes_while_a_step_runs_is_not_taken_for_passed() {
 /// What a run with too little disk must hold to, whatever it could not write.
 fn short_of_disk(run: &Checked) {
     assert_ne!(run.code(), Some(0), "{run}");
-    for id in ["test sound 1", "test sound 2"] {
+    for id in ["lint sound", "test sound"] {
         assert!(
             ["passed", "cached"].contains(&run.status(id).as_str()),
             "{id}: {run}"

@@ -27,7 +27,8 @@ path = "workers/doubtful"
 
 const SOUND: &str = r#"{ "scripts": {
   "check": "sh -c 'sleep 0.1'",
-  "test": "sh -c 'sleep 0.2' && sh -c 'sleep 0.1'"
+  "lint": "sh -c 'sleep 0.1'",
+  "test": "sh -c 'sleep 0.2'"
 } }
 "#;
 
