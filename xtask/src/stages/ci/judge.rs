@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::config::{Audit, BUNDLE_RAW_BYTES_MAX};
+use crate::env::Env;
 use crate::findings::{Base, Finding, sql, tsc, vitest, wrangler as wrangler_output};
 use crate::plan::{Action, Command, Step};
 use crate::run::Io;
@@ -50,10 +51,7 @@ impl CiRunner<'_> {
             install::refuse_link(&command.cwd)?;
         }
         self.clear_outputs(kind, command)?;
-        let rest = self.env.var("PATH").unwrap_or_default();
-        // In no cache key: it differs from shell to shell.
-        let path = facts::path(&self.ctx.root, &command.cwd, &self.node, rest);
-        let env = &self.env.clone().with("PATH", path);
+        let env = &self.env_in(&command.cwd);
         let finished = match kind {
             // An audit's stdout is data, not something to read.
             Kind::Audit(_) | Kind::CargoAudit => {
@@ -112,6 +110,13 @@ impl CiRunner<'_> {
             ));
         }
         Ok(judged)
+    }
+
+    /// What a program in this folder sees. PATH is in no cache key: it differs from shell to shell.
+    fn env_in(&self, cwd: &Path) -> Env {
+        let rest = self.env.var("PATH").unwrap_or_default();
+        let path = facts::path(&self.ctx.root, cwd, &self.node, rest);
+        self.env.clone().with("PATH", path)
     }
 
     fn note_install(&self, install: &Install) {
