@@ -51,13 +51,12 @@ impl CiRunner<'_> {
             install::refuse_link(&command.cwd)?;
         }
         self.clear_outputs(kind, command)?;
-        let env = &self.env_in(&command.cwd);
         let finished = match kind {
             // An audit's stdout is data, not something to read.
             Kind::Audit(_) | Kind::CargoAudit => {
-                process::run_with_stdin(command, env, io, step.timeout, "")?
+                process::run_with_stdin(command, &self.env_in(&command.cwd), io, step.timeout, "")?
             }
-            _ => process::run(command, env, io, step.timeout)?,
+            _ => process::run(command, &self.env_in(&command.cwd), io, step.timeout)?,
         };
         let base = Base {
             root: &self.ctx.root,
