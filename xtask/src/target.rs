@@ -52,6 +52,16 @@ impl Target {
         let scheme = if self.edge.is_some() { "http" } else { "https" };
         format!("{scheme}://{script}{}", self.workers_dev_suffix)
     }
+
+    /// The address a person can open for a URL: the local cloud answers for a production host below `.localhost`.
+    pub fn shown_url(&self, url: &str) -> String {
+        let Some((edge, rest)) = self.edge.as_ref().zip(url.strip_prefix("https://")) else {
+            return url.to_owned();
+        };
+        let port = edge.rsplit(':').next().unwrap_or_default();
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        format!("http://{host}.localhost:{port}{path}")
+    }
 }
 
 fn open_local(ctx: &Ctx, workspace: &Workspace, start: bool) -> anyhow::Result<Target> {

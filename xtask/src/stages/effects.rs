@@ -152,7 +152,10 @@ impl Effects<'_> {
                             probe.within_secs,
                             io.mask().apply(&seen)
                         ))
-                        .fix(format!("curl --include {}", probe.url))
+                        .fix(format!(
+                            "curl --include {}",
+                            self.target.shown_url(&probe.url)
+                        ))
                         .into(),
                 );
             }
@@ -214,7 +217,10 @@ fn wrangler_failed(what: &str, said: &str, results: &str, step: &Step) -> anyhow
         Exit::Check => {
             "correct the code or the config, then run the command again: nothing of it is public"
         }
-        _ => "run the command again: it is safe to repeat",
+        _ if wrangler::can_pass(said) => "run the command again: it is safe to repeat",
+        _ => {
+            "correct what wrangler names, then run the command again: running it unchanged fails again"
+        }
     };
     Fail::new(exit, what).why(said).fix(again).into()
 }

@@ -20,7 +20,7 @@ use installed::{CLI, NAME, check};
 pub use installed::{installed_for, settled};
 use own_build::ENVIRONMENT_VARIABLE;
 pub use own_build::check_environment;
-pub use results::{bundle_size, failure_code, last_words, version_id};
+pub use results::{bundle_size, can_pass, failure_code, last_words, version_id};
 use variables::{Rule, VARIABLES, Value};
 
 /// Config names wrangler finds by itself.

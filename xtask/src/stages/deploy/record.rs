@@ -269,18 +269,9 @@ impl Release<'_> {
         table
     }
 
-    /// The address a person can open: the local cloud answers for a production host below `.localhost`.
     fn shown_url(&self, part: &Part<'_>, triggers: &live::Triggers) -> String {
-        let Some(url) = self.url(part, triggers) else {
-            return "-".to_owned();
-        };
-        match (&self.target.edge, url.strip_prefix("https://")) {
-            (Some(edge), Some(host)) => {
-                let port = edge.rsplit(':').next().unwrap_or_default();
-                format!("http://{host}.localhost:{port}")
-            }
-            _ => url,
-        }
+        let url = self.url(part, triggers);
+        url.map_or("-".to_owned(), |url| self.target.shown_url(&url))
     }
 
     /// Prints what a deploy would do, and does nothing.

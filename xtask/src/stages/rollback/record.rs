@@ -9,6 +9,7 @@ use crate::ledger::releases::{self, Record, Status};
 use crate::live::Triggers;
 use crate::plan::Plan;
 use crate::report::{Report, Table};
+use crate::stages::deploy::part::Part;
 use crate::stages::deploy::release::short;
 use crate::stages::deploy::serving;
 use crate::stages::rollback::facts::{self, Rollback};
@@ -165,6 +166,11 @@ impl Rollback<'_> {
         Ok(report)
     }
 
+    fn shown_url(&self, part: &Part<'_>, triggers: &Triggers) -> String {
+        let url = self.url(part, triggers);
+        url.map_or("-".to_owned(), |url| self.target.shown_url(&url))
+    }
+
     fn workers_table(&self) -> Table {
         let mut table = Table::new("workers", &["worker", "version", "change", "url"]);
         for part in &self.parts {
@@ -173,8 +179,8 @@ impl Rollback<'_> {
                 false => ROLLED_BACK,
             };
             let version = part.version.as_deref().map_or("-", short);
-            let url = self.url(part, &part.wanted);
-            table.row([part.name(), version, change, url.as_deref().unwrap_or("-")]);
+            let url = self.shown_url(part, &part.wanted);
+            table.row([part.name(), version, change, &url]);
         }
         table
     }
@@ -185,9 +191,8 @@ impl Rollback<'_> {
         let now = serving::look(&self.target.cloudflare, &self.parts, part_way);
         for (part, now) in self.parts.iter().zip(now) {
             let change = now.change(part.base.as_deref(), part.version.as_deref(), ROLLED_BACK);
-            let url = self.url(part, now.triggers(part));
-            let url = url.as_deref().unwrap_or("-");
-            table.row([part.name(), &now.shown(), change, url]);
+            let url = self.shown_url(part, now.triggers(part));
+            table.row([part.name(), &now.shown(), change, &url]);
         }
         table
     }

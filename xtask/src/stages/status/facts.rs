@@ -73,7 +73,10 @@ impl<'a> Status<'a> {
                 .collect();
             let settings = &workspace.pipeline.health;
             let asked = scope.spawn(move || {
-                let urls: Vec<_> = lives.iter().map(|it| health::url(it, target)).collect();
+                let urls: Vec<_> = lives
+                    .iter()
+                    .map(|it| Some(target.shown_url(&health::url(it, target)?)))
+                    .collect();
                 let answers = health::ask(&lives, target, settings)?;
                 anyhow::Ok(answers.into_iter().zip(urls).collect::<Vec<_>>())
             });

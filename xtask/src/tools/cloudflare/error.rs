@@ -58,6 +58,11 @@ impl ApiError {
         self.says(&REFUSED) || matches!(self.status, 401 | 403)
     }
 
+    /// True when asking again can help: no answer, an error of the service, or a limit on requests.
+    pub fn can_pass(&self) -> bool {
+        self.status == 0 || self.status >= 500 || self.status == 429
+    }
+
     /// True when the request was refused for one of these reasons. Behind a 5xx nothing is known to be so: the same number
     /// may stand for an error of the service (10013: no such namespace, and Workers' unknown error).
     pub fn says(&self, codes: &[i64]) -> bool {
@@ -77,9 +82,11 @@ impl From<ApiError> for Fail {
                 .why(error.to_string())
                 .fix("cargo xtask doctor   (names the permission that is missing)");
         }
-        Fail::remote("Cloudflare refused a request")
-            .why(error.to_string())
-            .fix("run the command again: it is safe to repeat")
+        let fail = Fail::remote("Cloudflare refused a request").why(error.to_string());
+        match error.can_pass() {
+            true => fail.fix("run the command again: it is safe to repeat"),
+            false => fail.fix("correct what the answer names, then run the command again: running it unchanged fails again"),
+        }
     }
 }
 

@@ -135,9 +135,12 @@ impl GithubError {
                 .why(why)
                 .fix("check GITHUB_REPOSITORY (`owner/name`) and the number of the pull request")
                 .fix(permissions),
-            _ => Fail::remote("GitHub refused a request")
-                .why(format!("{why} (HTTP {})", self.status))
-                .fix("run the command again: it is safe to repeat"),
+            status => Fail::remote("GitHub refused a request")
+                .why(format!("{why} (HTTP {status})"))
+                .fix(match status >= 500 || status == 429 {
+                    true => "run the command again: it is safe to repeat",
+                    false => "correct what the answer names, then run the command again: running it unchanged fails again",
+                }),
         }
     }
 }

@@ -148,7 +148,7 @@ fn refusals_say_what_to_do() {
     expect![[r#"
         Remote GitHub refused a request
           why: GET /repos/shop/site/issues/7/comments?per_page=100&page=1: Validation Failed; Body is too long (HTTP 422)
-          fix: run the command again: it is safe to repeat"#]].assert_eq(&refusal(
+          fix: correct what the answer names, then run the command again: running it unchanged fails again"#]].assert_eq(&refusal(
         422,
         "",
         r#"{"message":"Validation Failed","errors":[{"message":"Body is too long"}]}"#,

@@ -41,6 +41,33 @@ pub fn failure_code(results: &str) -> Option<i64> {
         .find_map(|entry| entry["code"].as_i64())
 }
 
+/// What wrangler prints of failures that can pass by themselves: the connection, a limit on requests, an error of the service.
+const PASSING: [&str; 16] = [
+    "fetch failed",
+    "timed out",
+    "timeout",
+    "econnre",
+    "eai_again",
+    "enotfound",
+    "socket",
+    "network",
+    "too many requests",
+    "rate limit",
+    "unknown error",
+    "internal",
+    "malformed response",
+    "service unavailable",
+    "bad gateway",
+    "longer than",
+];
+
+/// True when running the command again can help. Everything else stays as it is until something is changed: a queue that does
+/// not exist, a path that leads nowhere, a right that the token does not have.
+pub fn can_pass(printed: &str) -> bool {
+    let printed = printed.to_lowercase();
+    PASSING.iter().any(|sign| printed.contains(sign))
+}
+
 fn entries(results: &str) -> impl Iterator<Item = Value> + '_ {
     results
         .lines()
@@ -50,6 +77,24 @@ fn entries(results: &str) -> impl Iterator<Item = Value> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_can_pass_by_itself_is_worth_another_run() {
+        for printed in [
+            "✘ [ERROR] fetch failed",
+            "✘ [ERROR] A request to the Cloudflare API (/accounts/1/workers/scripts/a) failed.\n  An unknown error has occurred. [code: 10013]",
+            "✘ [ERROR] Received a malformed response from the API\n  upstream connect error",
+        ] {
+            assert!(can_pass(printed), "{printed}");
+        }
+        for printed in [
+            "✘ [ERROR] Queue \"jobs\" does not exist. To create it, run: wrangler queues create jobs",
+            "✘ [ERROR] Build failed with 1 error:\n  ✘ [ERROR] Cannot find tsconfig file \"x.json\"",
+            "✘ [ERROR] A request to the Cloudflare API failed.\n  Authentication error [code: 10000]",
+        ] {
+            assert!(!can_pass(printed), "{printed}");
+        }
+    }
 
     #[test]
     fn an_upload_counts_only_with_a_version_id() {

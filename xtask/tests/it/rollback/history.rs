@@ -256,7 +256,7 @@ fn a_worker_that_cannot_be_flipped_takes_the_others_back() {
     expect![[r#"
         workers
         worker  version   change       url
-        site    [version]  rolled back  https://small.example
+        site    [version]  rolled back  http://small.example.localhost:[port]
         agent   [version]  unchanged    http://small-agent.test.localhost:[port]
         api     [version]  as before    http://small-api.test.localhost:[port]"#]]
     .assert_eq(&world.redact(run.workers()));
