@@ -186,8 +186,24 @@ pub fn main() -> ExitCode {
     match cli.verb.run(&ctx) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(report)) => written(&ctx, &report),
+        // A program that the same signal ended has failed, too: that is not worth a word.
+        Err(error) if ctx.interrupt.requested() && exit_of(&error) != Exit::Partial => {
+            interrupted(&ctx.ui, stage)
+        }
         Err(error) => failed(&ctx.ui, stage, &error),
     }
+}
+
+/// The end of a run that was interrupted before it changed anything: a verb that has changed something reports instead.
+fn interrupted(ui: &Ui, stage: &str) -> ExitCode {
+    ui.error(&Fail::setup("interrupted: nothing was changed").into());
+    if ui.format() == Format::Json {
+        let mut report = Report::empty(stage);
+        report.fail(INTERRUPTED);
+        report.fact("error", "interrupted: nothing was changed");
+        ui.data(&report.json().to_string());
+    }
+    ExitCode::from(INTERRUPTED)
 }
 
 fn written(ctx: &Ctx, report: &Report) -> ExitCode {
@@ -206,6 +222,9 @@ fn written(ctx: &Ctx, report: &Report) -> ExitCode {
     }
     ExitCode::from(report.exit)
 }
+
+/// The exit code of a run that a signal ended.
+const INTERRUPTED: u8 = 130;
 
 /// Programs get a document even when nothing could be run.
 fn failed(ui: &Ui, stage: &str, error: &anyhow::Error) -> ExitCode {

@@ -30,6 +30,11 @@ impl Interrupt {
         Interrupt { detached: None }
     }
 
+    /// The flag that signals raise, whether they are caught yet or not.
+    pub fn of_process() -> Interrupt {
+        Interrupt { detached: None }
+    }
+
     /// A flag that only [`Interrupt::request`] raises, for tests and for callers that own their signals.
     pub fn detached() -> Interrupt {
         Interrupt {

@@ -2,7 +2,12 @@
 //! small number. Knows nothing of what is tried.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::interrupt::Interrupt;
+
+/// How long a signal may go unnoticed.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 static FACTOR: OnceLock<f64> = OnceLock::new();
 
@@ -24,9 +29,17 @@ pub fn scaled(pause: Duration) -> Duration {
     FACTOR.get().map_or(pause, |factor| pause.mul_f64(*factor))
 }
 
-/// Waits that long.
+/// Waits that long, or until a signal asks for the end of the run.
 pub fn wait(pause: Duration) {
-    std::thread::sleep(scaled(pause));
+    let until = Instant::now() + scaled(pause);
+    let interrupt = Interrupt::of_process();
+    while !interrupt.requested() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(LOOK_EVERY));
+    }
 }
 
 #[cfg(test)]

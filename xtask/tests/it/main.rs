@@ -23,6 +23,7 @@ mod faults;
 mod faults_database;
 mod health;
 mod init;
+mod interrupted;
 mod logs;
 mod migrate;
 mod preview;
