@@ -34,6 +34,7 @@ pub(super) fn check(
     checks.one_account();
     checks.ids();
     checks.parity();
+    layouts::check_names(workers, checks.problems);
     checks.secrets();
     checks.shipping();
     if complete {

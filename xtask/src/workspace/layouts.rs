@@ -1,9 +1,10 @@
-//! The folder, the pattern and the table of a database's migrations: the same in every config, and in `pipeline.toml`.
+//! One database has one name, and one folder, pattern and table of migrations: in every config, and in `pipeline.toml`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::Worker;
-use crate::config::{D1, Database, Problems};
+use crate::config::{D1, Database, Place, Problems};
 
 /// Compares what each config that binds the database has.
 pub(super) fn check(database: &Database, workers: &[Worker], problems: &mut Problems) {
@@ -61,5 +62,30 @@ fn check_one(database: &Database, worker: &Worker, d1: &D1, problems: &mut Probl
         );
         let fix = "name the same folder in both".to_owned();
         problems.error_with_fix(&worker.config_path, d1.at, message, fix);
+    }
+}
+
+/// A database under two names: by one of them it would be migrated, by the other not be found.
+pub(super) fn check_names(workers: &[Worker], problems: &mut Problems) {
+    let mut first: HashMap<&str, (&str, &Worker, Place)> = HashMap::new();
+    for worker in workers {
+        for d1 in &worker.config.bindings.d1 {
+            let (Some(id), Some(name)) = (&d1.database_id, &d1.database_name) else {
+                continue;
+            };
+            let (known, other, at) = *first.entry(id).or_insert((name, worker, d1.at));
+            if known == name {
+                continue;
+            }
+            let path = problems.relative(&other.config_path);
+            let message = format!(
+                "the database with this `database_id` is called `{name}` here and `{known}` in {}:{}:{}",
+                path.display(),
+                at.line,
+                at.col
+            );
+            let fix = "use the name that `wrangler d1 list` shows in both";
+            problems.error_with_fix(&worker.config_path, d1.at, message, fix);
+        }
     }
 }

@@ -193,6 +193,14 @@ fn databases_take_their_id_from_the_bindings() {
         [("a", "DB"), ("b", "DATA")].map(|(worker, name)| (worker.to_owned(), name.to_owned()));
     assert_eq!(database.bound_by, bound);
     assert_eq!(database.migrations, workspace.root.join("a/migrations"));
+    let two_names = toml("b", &binding("DATA", "other-db"));
+    check(
+        &pipeline,
+        &[files[0], ("b/wrangler.toml", &two_names), files[2]],
+        expect![[r#"
+            b/wrangler.toml:4:17: error: the database with this `database_id` is called `other-db` here and `main-db` in a/wrangler.toml:4:17; use the name that `wrangler d1 list` shows in both
+        "#]],
+    );
     let slip = toml("a", &binding("DB", "main_db"));
     check(
         &pipeline,
