@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ui::clean_text;
+
 /// The exit codes of `cargo xtask`: an API that scripts and workflows rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -36,7 +38,7 @@ impl Fail {
     pub fn new(exit: Exit, what: impl Into<String>) -> Fail {
         Fail {
             exit,
-            what: what.into(),
+            what: clean_text(what),
             why: Vec::new(),
             fix: Vec::new(),
         }
@@ -65,14 +67,14 @@ impl Fail {
     /// Adds the reason; several lines become several reasons.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Fail {
-        self.why.extend(why.into().lines().map(str::to_owned));
+        self.why.extend(clean_text(why).lines().map(str::to_owned));
         self
     }
 
     /// Adds a remedy.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Fail {
-        self.fix.extend(fix.into().lines().map(str::to_owned));
+        self.fix.extend(clean_text(fix).lines().map(str::to_owned));
         self
     }
 }
@@ -104,7 +106,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 /// The text shown for an error: `error: …` with the contexts first, then the what, why and fix.
 pub fn render(error: &anyhow::Error) -> String {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let mut text = format!("error: {}", chain.join(": "));
+    let mut text = clean_text(format!("error: {}", chain.join(": ")));
     if exit_of(error) == Exit::Bug {
         text.push_str("\n  why: this failure was not foreseen, so it is a bug of the pipeline");
         text.push_str("\n  fix: run the command again with `-v` and report what it prints");

@@ -24,7 +24,7 @@ pub use self::table::Table;
 use crate::env::Env;
 use crate::error::{Exit, Fail};
 use crate::run::{Outcome, Status, StepReport};
-use crate::ui::{Format, Ui, human_duration};
+use crate::ui::{Format, Ui, clean_text, human_duration};
 
 /// How many findings of a step a person is shown; the JSON document has all.
 const FINDINGS_MAX: usize = 50;
@@ -129,7 +129,7 @@ impl Report {
 
     /// Adds a warning; success becomes `warning`.
     pub fn warn(&mut self, text: impl Into<String>) {
-        self.warnings.push(text.into());
+        self.warnings.push(clean_text(text));
         if self.outcome == Verdict::Success {
             self.outcome = Verdict::Warning;
         }
@@ -154,7 +154,7 @@ impl Report {
 
     /// Adds a fact.
     pub fn fact(&mut self, name: &str, value: impl Into<String>) {
-        self.facts.push((name.to_owned(), value.into()));
+        self.facts.push((name.to_owned(), clean_text(value)));
     }
 
     /// The JSON document of `--format json`.

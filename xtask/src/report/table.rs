@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ui::{clean_line, fit, width};
+use crate::ui::{clean_line, clean_text, fit, width};
 
 /// Results in rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self.rows.push(cells.into_iter().map(clean_text).collect());
     }
 
     /// One object per row, keyed by the column headings.

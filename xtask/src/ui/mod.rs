@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use self::live::Live;
 use self::sink::Sink;
-pub use self::text::{clean_line, fit, human_duration, width};
+pub use self::text::{clean_line, clean_text, fit, human_duration, width};
 use crate::env::Env;
 use crate::error::render;
 use crate::mask::Mask;

@@ -24,6 +24,21 @@ pub fn clean_line(line: &str) -> String {
     plain
 }
 
+/// A text of several lines without what a terminal would obey: see [`clean_line`]. Where texts of others become part of an error,
+/// a report or a table, they go through it.
+pub fn clean_text(text: impl Into<String>) -> String {
+    let text = text.into();
+    let obeyed = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(obeyed) {
+        return text;
+    }
+    let lines: Vec<String> = text.split('\n').map(clean_line).collect();
+    lines.join("\n")
+}
+
 fn skip_escape(rest: &mut std::str::Chars<'_>) {
     match rest.next() {
         Some('[') => skip_control_sequence(rest),

@@ -64,3 +64,26 @@ fn a_version_of_the_apps_own_is_not_compared_and_another_version_of_the_worker_i
     world.replace("pipeline.toml", "\"build\"", "false");
     deploy(&world, &format!("Response.json({{ version: \"{old}\" }})")).exits(0);
 }
+
+/// A Worker's answer is text of somebody else: a terminal obeys none of it, and neither does the step summary.
+#[test]
+fn what_a_worker_answers_commands_no_terminal() {
+    let mut world = World::of(&one_worker(
+        "export default { fetch: () => new Response() };\n",
+    ))
+    .with_stand_in();
+    world.replace("pipeline.toml", "within = \"20s\"", "within = \"1s\"");
+    world.commit("less patience");
+    let summary = world.aside("summary.md");
+    world.set("GITHUB_STEP_SUMMARY", &summary.display().to_string());
+    world.set("GITHUB_ACTIONS", "true");
+    let hostile = r#"new Response("\u001b[2J\u001b]0;owned\u0007\u001b[31mfine\u202e\u009b1A\u0008", { status: 500 })"#;
+    let run = deploy(&world, hostile);
+    assert!(run.stderr.contains("fine"), "the answer is quoted: {run}");
+    let written = std::fs::read_to_string(&summary).expect("there is a step summary");
+    for text in [&run.stdout, &run.stderr, &written] {
+        let obeyed = |c: &char| (c.is_control() && *c != '\n') || *c == '\u{202e}';
+        let found: Vec<char> = text.chars().filter(obeyed).collect();
+        assert!(found.is_empty(), "{found:?} in {text:?}");
+    }
+}
