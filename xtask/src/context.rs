@@ -84,6 +84,14 @@ impl Ctx {
         Ok(())
     }
 
+    /// Refuses to begin what changes something once the person wants the run to end.
+    pub fn go_on(&self) -> Result<(), Fail> {
+        match self.interrupt.requested() {
+            true => Err(Fail::setup("interrupted: nothing was changed")),
+            false => Ok(()),
+        }
+    }
+
     /// The folder of the pipeline's own state.
     pub fn state(&self) -> PathBuf {
         self.root.join(".xtask")

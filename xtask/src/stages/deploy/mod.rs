@@ -57,10 +57,12 @@ pub fn deploy(ctx: &Ctx, options: &Options) -> anyhow::Result<Report> {
     if ctx.dry_run {
         return release.dry_run();
     }
+    ctx.go_on()?;
     let lease = release.lease()?;
     // Somebody may have deployed while we waited: from here on nothing changes behind our back.
     release.refresh()?;
     release.check()?;
+    ctx.go_on()?;
     let result = ship(&mut release);
     let lost = lease
         .as_ref()
